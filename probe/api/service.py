@@ -1,0 +1,66 @@
+"""What the API needs of the running service; the runtime is one, the API's tests have another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from probe.lifecycle.report import EventReport, GroupReport, OperationReport, ResourceReport
+from probe.values import ResourceId
+
+
+class Refusal(Exception):
+    """A verb that was understood and not carried out. `status` is 404, 409 or 503; `code` a stable word."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class Subscription(Protocol):
+    """A bounded feed of events; a reader that is too slow finds `overrun` true and re-reads the status."""
+
+    overrun: bool
+
+    async def next(self) -> EventReport: ...
+    def close(self) -> None: ...
+
+
+class Service(Protocol):
+    """The read side costs no probe and no I/O; the write side only posts events."""
+
+    @property
+    def node(self) -> str: ...
+    @property
+    def revision(self) -> int:
+        """Rises on edges, never on a probe."""
+
+    @property
+    def serving(self) -> bool:
+        """We serve, whatever the services do (`/livez`)."""
+
+    @property
+    def not_ready(self) -> str:
+        """Empty when the store is loaded and the first round is done (`/readyz`), else what is missing."""
+
+    def resource(self, id: ResourceId) -> ResourceReport | None: ...
+    def resources(self) -> Iterator[ResourceReport]:
+        """Every resource, in the order of the store."""
+
+    def groups(self) -> Iterator[GroupReport]: ...
+    def operation(self, id: int) -> OperationReport | None: ...
+    def events_after(self, seq: int, limit: int) -> list[EventReport]: ...
+    def subscribe(self) -> Subscription: ...
+    async def wait_past(self, revision: int, timeout_s: float) -> int:
+        """Return the revision as soon as it is above `revision`, or the current one after `timeout_s`."""
+
+    async def ask_resource(self, verb: str, id: ResourceId, by: str) -> OperationReport:
+        """Ask for online, offline, restart or terminate. Returns at once with the pending operation. Raises Refusal."""
+
+    async def ask_group(self, verb: str, group: str, by: str) -> OperationReport:
+        """Ask for online or offline of a whole group. Raises Refusal."""
+
+    def metabase(self, path: str) -> tuple[int, dict[str, object]] | None:
+        """Return (revision, raw key) of a metabase key, or None."""

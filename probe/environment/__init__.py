@@ -1,0 +1,146 @@
+"""The outside as the code sees it: clock, randomness, files, processes and sockets, each a small Protocol.
+
+Nothing else in the two packages may ask the operating system for time, chance, a file, a process or a socket
+(`tests/test_house.py` holds us to that). The real ones are in the modules beside this one; the simulator's are in
+`tests/sim`. The network seam is the socket itself, so that no stream or transport ever stands in the monitor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bindings.store import Files  # bindings declares what it needs of files; the real one is in `files.py`
+
+Address = tuple[Any, ...] | str  # (host, port) or (host, port, flow, scope), both numeric; a path for AF_UNIX
+
+READABLE = 0x001  # select.EPOLLIN
+WRITABLE = 0x004  # select.EPOLLOUT
+ERROR = 0x008  # select.EPOLLERR
+HANGUP = 0x010  # select.EPOLLHUP
+
+
+class Timer(Protocol):
+    """A call that is due; `cancel` is idempotent."""
+
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Time in seconds: `now` is monotonic and what everything is computed with, `wall` is for people."""
+
+    def now(self) -> float: ...
+    def wall(self) -> float: ...
+    def call_at(self, when: float, call: Callable[[], None]) -> Timer:
+        """Call once when `now()` has reached `when` (at the next pass of the loop if it has already)."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Randomness(Protocol):
+    """Chance, for spreading work only; the simulator's is seeded."""
+
+    def uniform(self, low: float, high: float) -> float: ...
+
+
+class Socket(Protocol):
+    """A non-blocking stream socket; the methods are those of `socket.socket` and raise what it raises."""
+
+    def fileno(self) -> int: ...
+    def bind(self, address: Any, /) -> None: ...
+    def connect_ex(self, address: Any, /) -> int: ...
+    def send(self, data: Any, flags: int = 0, /) -> int: ...
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0, /) -> int: ...
+    def getsockopt(self, level: int, option: int, size: int = 0, /) -> Any: ...
+    def setsockopt(self, level: int, option: int, value: Any, /) -> None: ...
+    def shutdown(self, how: int, /) -> None: ...
+    def close(self) -> None: ...
+
+
+class Poller(Protocol):
+    """Readiness of many sockets at once, told in batches to the one callback it was made with."""
+
+    def register(self, fd: int, events: int) -> None: ...
+    def modify(self, fd: int, events: int) -> None: ...
+    def unregister(self, fd: int) -> None: ...
+    def drain(self) -> None:
+        """Deliver what is ready now, synchronously: what lies in the kernel is seen before a deadline is judged."""
+
+    def close(self) -> None: ...
+
+
+Ready = Callable[[list[tuple[int, int]]], None]  # (descriptor, READABLE | WRITABLE | ERROR | HANGUP) each
+
+
+class ResolveError(Exception):
+    """A name that did not resolve; `kind` is `nxdomain`, `timeout` or `servfail`."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Network(Protocol):
+    """Sockets, readiness and names."""
+
+    def socket(self, family: int) -> Socket:
+        """Open a non-blocking, close-on-exec stream socket. Raises OSError (EMFILE and its kin are ours)."""
+
+    def poller(self, ready: Ready) -> Poller: ...
+    async def resolve(self, name: str) -> Sequence[tuple[int, str]]:
+        """Resolve to (family, numeric address) pairs, at least one. Raises ResolveError."""
+
+    def is_local(self, address: str) -> bool:
+        """Whether the numeric address is one of this node's own (a probe can be bound to it, S34)."""
+
+
+class Process(Protocol):
+    """A running program that we started or adopted: its identity is pid and start time together (S56)."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def start_time(self) -> int:
+        """Field 22 of /proc/PID/stat: clock ticks after boot."""
+
+    @property
+    def running(self) -> bool: ...
+    @property
+    def exit_text(self) -> str:
+        """How it ended, for people: `exit status 1`, `killed by SIGKILL`, `gone` when it was not our child."""
+
+    def on_exit(self, call: Callable[[], None]) -> None:
+        """Call once when it has ended (at once if it already has). Told by a pidfd, not by polling."""
+
+    def signal_group(self, number: int) -> None:
+        """Signal its whole process group; nothing if the leader's identity no longer matches and the group is gone."""
+
+    def release(self) -> None:
+        """Forget it without touching it: it runs on."""
+
+
+class Processes(Protocol):
+    """Starting, finding and ending programs."""
+
+    @property
+    def boot_id(self) -> str: ...
+    def spawn(
+        self, argv: Sequence[str], *, environment: Mapping[str, str] | None, directory: str | None, output: str | None
+    ) -> Process:
+        """Start in a session of its own; stdin is /dev/null, stdout and stderr go to the file `output` (append) or are
+        inherited when None. Raises OSError."""
+
+    def adopt(self, pid: int, start_time: int) -> Process | None:
+        """Take over a process of an earlier run of ours, or None when that one is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Everything outside, handed down from the top."""
+
+    clock: Clock
+    randomness: Randomness
+    files: Files
+    network: Network
+    processes: Processes

@@ -1,0 +1,117 @@
+"""Everything that can happen to the world: the inputs of `step`. Immutable; each says who caused it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from probe.lifecycle.spec import Spec
+from probe.values import Incarnation, OpId, ResourceId, Verdict
+
+
+class Trigger(StrEnum):
+    """Who made it happen; the label of events and of the transition counter."""
+
+    PROBE = "probe"
+    KERNEL = "kernel"
+    PROCESS = "process"
+    CONTROLLER = "controller"
+    DEPENDENCY = "dependency"
+    OPERATOR = "operator"
+    TIMER = "timer"
+    STORE = "store"
+
+
+class Verb(StrEnum):
+    """What an operator may ask of a resource or a group."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    RESTART = "restart"
+    TERMINATE = "terminate"
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The store was loaded or edited: these resources are new or changed, those are gone."""
+
+    specs: tuple[Spec, ...]
+    removed: tuple[ResourceId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An operator asks; `target` is a resource or a whole group. The decision's `answer` says whether it is granted."""
+
+    verb: Verb
+    target: ResourceId | str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The controller's start of operation `op` succeeded."""
+
+    id: ResourceId
+    op: OpId
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The controller's stop or terminate of operation `op` succeeded."""
+
+    id: ResourceId
+    op: OpId
+
+
+@dataclass(frozen=True, slots=True)
+class OperationFailed:
+    """The controller's part of operation `op` ended without success (also: was cancelled)."""
+
+    id: ResourceId
+    op: OpId
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The service of that incarnation ended by itself, or by a hand that is not ours."""
+
+    id: ResourceId
+    incarnation: Incarnation
+    verdict: Verdict
+    trigger: Trigger = Trigger.PROCESS
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """An edge of the monitored level (after rise/fall): only changes arrive here, never a steady round."""
+
+    id: ResourceId
+    incarnation: Incarnation
+    alive: bool
+    verdict: Verdict
+    trigger: Trigger = Trigger.PROBE
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """The ownership of a group came to this node or left it."""
+
+    group: str
+    here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed: whatever is due is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """We are asked to end: with `stop`, what the process controller runs is taken offline in reverse order."""
+
+    stop: bool
+
+
+Event = Configured | Asked | Started | Stopped | OperationFailed | Exited | Probed | Owned | Tick | Drained

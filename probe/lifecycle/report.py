@@ -1,0 +1,72 @@
+"""What a reader may see of a resource, a group, an operation or an event: flat, immutable, made on demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from probe.values import OpId, Outcome, Reason, ResourceId, State
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceReport:
+    """One resource as `/isalive` and `/api/v1/status` tell it."""
+
+    id: ResourceId
+    type: str
+    controller: str
+    state: State
+    desired: State  # ONLINE or OFFLINE
+    alive: bool  # the level after rise/fall; only `online` can be alive
+    verdict: Outcome  # the last raw result
+    stale: bool
+    reason: Reason
+    evidence: str
+    age_s: float | None  # of the last raw result; None before the first
+    root_cause: ResourceId | None
+    since: float  # wall clock of the last change of state
+    restarts: int  # since start
+    restarts_left: int  # of the budget, now
+    operation: OpId | None  # in flight
+    depends_on: tuple[ResourceId, ...]
+    waiting_for: tuple[ResourceId, ...]  # what keeps it from starting or stopping
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReport:
+    """One group: who owns it and the worst that is in it."""
+
+    name: str
+    owner: str
+    state: str  # "online", "offline", "partial", "pending" or "failed"
+    resources: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperationReport:
+    """A verb somebody asked for and how far it is."""
+
+    id: OpId
+    verb: str
+    target: str
+    state: str  # "pending", "done" or "failed"
+    reason: str
+    asked_at: float  # wall clock
+    ended_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventReport:
+    """One edge, in the order in which it happened."""
+
+    seq: int
+    time: float  # wall clock
+    id: str
+    kind: str  # "state" or "operation"
+    from_: str
+    to: str
+    reason: str
+    evidence: str
+    root_cause: str | None
+    trigger: str  # "probe", "kernel", "process", "operator", "timer", "store", "dependency", "controller"
+    operation: OpId | None
