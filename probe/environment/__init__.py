@@ -110,6 +110,10 @@ class Process(Protocol):
     def exit_text(self) -> str:
         """How it ended, for people: `exit status 1`, `killed by SIGKILL`, `gone` when it was not our child."""
 
+    @property
+    def group_running(self) -> bool:
+        """Whether anything of its process group is left; a group can outlive its leader."""
+
     def on_exit(self, call: Callable[[], None]) -> None:
         """Call once when it has ended (at once if it already has). Told by a pidfd, not by polling."""
 
@@ -133,6 +137,12 @@ class Processes(Protocol):
 
     def adopt(self, pid: int, start_time: int) -> Process | None:
         """Take over a process of an earlier run of ours, or None when that one is gone."""
+
+    def bound_output(self, path: str, bytes_max: int) -> None:
+        """Once a spawn's `output` file is larger, move its newest `bytes_max` bytes to `path` + ".1" and empty it.
+
+        The writer keeps its descriptor: it appends, so it goes on at the start of the emptied file. Raises OSError.
+        """
 
 
 @dataclass(frozen=True, slots=True)
