@@ -1,0 +1,1 @@
+"""End to end: the real command on real sockets, asked through its outside contract only."""

@@ -1,0 +1,67 @@
+"""Folders that server users can enter, and servers that tests share as long as they only ask them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import kill_session, sessions_mentioning
+from tests.e2e.servers.certificates import Authority
+from tests.e2e.servers.dovecot import Dovecot
+from tests.e2e.servers.nginx import Nginx
+from tests.e2e.servers.postfix import Postfix
+
+
+def _open_folder() -> Iterator[Path]:
+    """Make a short path that others may enter (pytest's own is closed to them), and end what still uses it."""
+    made = Path(tempfile.mkdtemp(prefix="lae2e-"))
+    made.chmod(0o755)
+    try:
+        yield made
+    finally:
+        for session in sessions_mentioning(made):
+            kill_session(session)
+        shutil.rmtree(made)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder of this test's own."""
+    yield from _open_folder()
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Iterator[Path]:
+    """The folder of what all tests share."""
+    yield from _open_folder()
+
+
+@pytest.fixture(scope="session")
+def authority(shared_folder: Path) -> Authority:
+    """The test run's certificate authority."""
+    return Authority(shared_folder)
+
+
+@pytest.fixture(scope="session")
+def postfix(shared_folder: Path, authority: Authority) -> Iterator[Postfix]:
+    """A Postfix to be asked only; who wants to hurt one makes one of their own."""
+    with Postfix(shared_folder / "postfix", authority.good) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def dovecot(shared_folder: Path, authority: Authority) -> Iterator[Dovecot]:
+    """A Dovecot to be asked only."""
+    with Dovecot(shared_folder / "dovecot", authority.good) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nginx(shared_folder: Path, authority: Authority) -> Iterator[Nginx]:
+    """An nginx to be asked only."""
+    with Nginx(shared_folder / "nginx", authority.good) as server:
+        yield server
