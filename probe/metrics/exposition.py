@@ -1,0 +1,193 @@
+"""The Prometheus text format 0.0.4, written in slices so that a scrape of 100,000 series never holds the loop.
+
+All lines of a family stand together, so the reports are read once, kept as small rows, and each family walks the rows.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from prometheus_client import ProcessCollector
+
+from probe.lifecycle.report import ResourceReport
+from probe.metrics import table
+from probe.metrics.labels import escape, escape_help, label_text
+from probe.metrics.numbers import Histogram, Metrics, ResourceNumbers
+from probe.metrics.table import Metric
+from probe.values import State
+from probe.version import __version__
+
+LINES_PER_SLICE = 2000
+REPORTS_PER_SLICE = 500
+
+_PROCESS = ProcessCollector(registry=None)  # a registry of its own would bring every default collector along
+
+
+class _Row(NamedTuple):
+    """What a scrape keeps of a report."""
+
+    labels: str
+    state: State
+    alive: bool
+    type: str
+    controller: str
+    cause: str
+
+
+def chunks(metrics: Metrics, reports: Iterable[ResourceReport]) -> Iterator[str]:
+    """Write every series in slices of about 2,000 lines.
+
+    A slice may be empty: work was done and there is nothing to send yet. Let the loop breathe after each.
+    """
+    rows: list[_Row] = []
+    for report in reports:
+        rows.append(_row(metrics, report))
+        if len(rows) % REPORTS_PER_SLICE == 0:
+            yield ""
+    lines: list[str] = []
+    for line in _lines(metrics, rows):
+        lines.append(line)
+        if len(lines) >= LINES_PER_SLICE:
+            yield "\n".join(lines) + "\n"
+            lines.clear()
+    if lines:
+        yield "\n".join(lines) + "\n"
+
+
+def number(value: float) -> str:
+    """Write a value as the format wants it: whole numbers short, NaN and the infinities by name."""
+    if value != value:
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    whole = int(value)
+    return str(whole) if whole == value else repr(float(value))
+
+
+def _row(metrics: Metrics, report: ResourceReport) -> _Row:
+    numbers = metrics.resources.get(report.id)
+    labels = numbers.labels if numbers else label_text(("group", "resource"), report.id)
+    cause = str(report.root_cause) if report.root_cause else ""
+    return _Row(labels, report.state, report.alive, report.type, report.controller, cause)
+
+
+def _lines(metrics: Metrics, rows: list[_Row]) -> Iterator[str]:
+    counted = list(metrics.resources.values())  # a copy: resources come and go between the slices
+    for metric in table.METRICS:
+        if metrics.lean and not metric.lean:
+            continue
+        yield from _head(metric.full_name, metric.kind, metric.help)
+        if (of_row := _OF_ROW.get(metric)) is not None:
+            for row in rows:
+                yield from of_row(metric.full_name, row)
+        elif (of_resource := _OF_RESOURCE.get(metric)) is not None:
+            yield from _resource_lines(metric, of_resource, counted)
+        else:
+            yield from _OF_ALL[metric](metric, metrics)
+    yield from _process_lines()
+
+
+def _head(name: str, kind: str, help: str) -> tuple[str, str]:
+    return f"# HELP {name} {escape_help(help)}", f"# TYPE {name} {kind}"
+
+
+def _state_lines(name: str, row: _Row) -> Iterable[str]:
+    return [f'{name}{{{row.labels},state="{state}"}} {int(row.state is state)}' for state in _STATES]
+
+
+def _alive_lines(name: str, row: _Row) -> Iterable[str]:
+    return (f"{name}{{{row.labels}}} {int(row.alive)}",)
+
+
+def _info_lines(name: str, row: _Row) -> Iterable[str]:
+    return (f'{name}{{{row.labels},type="{escape(row.type)}",controller="{escape(row.controller)}"}} 1',)
+
+
+def _cause_lines(name: str, row: _Row) -> Iterable[str]:
+    return (f'{name}{{{row.labels},cause="{escape(row.cause)}"}} 1',) if row.cause else ()
+
+
+_STATES = tuple(State)
+_OF_ROW: dict[Metric, Callable[[str, _Row], Iterable[str]]] = {
+    table.RESOURCE_STATE: _state_lines,
+    table.RESOURCE_ALIVE: _alive_lines,
+    table.RESOURCE_INFO: _info_lines,
+    table.ROOT_CAUSE: _cause_lines,
+}
+
+# The labels behind group and resource, and the value, of each series of one resource.
+_Series = Iterable[tuple[tuple[str, ...], float]]
+
+# Each value is a tuple made at once: the dictionaries may grow between two slices.
+_OF_RESOURCE: dict[Metric, Callable[[ResourceNumbers], _Series]] = {
+    table.ATTEMPTS: lambda one: (((), one.attempts),),
+    table.RESTARTS: lambda one: (((), one.restarts),),
+    table.LAST_RUN: lambda one: (((), one.last_run),),
+    table.TRANSITIONS: lambda one: tuple(one.transitions.items()),
+    table.FAILURES: lambda one: tuple(one.failures.items()),
+    table.UNKNOWNS: lambda one: tuple(((reason,), count) for reason, count in one.unknowns.items()),
+    table.TLS_VERIFIED: lambda one: tuple(((text,), int(seen.verified)) for text, seen in one.certificates.items()),
+    table.NOT_AFTER: lambda one: tuple(
+        ((text, str(position)), end)
+        for text, seen in one.certificates.items()
+        for position, end in enumerate(seen.not_after)
+    ),
+}
+
+
+def _resource_lines(
+    metric: Metric, series: Callable[[ResourceNumbers], _Series], counted: list[ResourceNumbers]
+) -> Iterator[str]:
+    name, keys = metric.full_name, metric.labels[2:]
+    for one in counted:
+        for values, value in series(one):
+            labels = f"{one.labels},{label_text(keys, values)}" if keys else one.labels
+            yield f"{name}{{{labels}}} {number(value)}"
+
+
+def _stage_lines(metric: Metric, metrics: Metrics) -> Iterator[str]:
+    for (protocol, stage), histogram in tuple(metrics.stages.items()):
+        yield from _histogram_lines(metric, label_text(metric.labels, (protocol, stage)), histogram)
+
+
+def _detection_lines(metric: Metric, metrics: Metrics) -> Iterator[str]:
+    for trigger, histogram in tuple(metrics.detections.items()):
+        yield from _histogram_lines(metric, label_text(metric.labels, (trigger,)), histogram)
+
+
+def _histogram_lines(metric: Metric, labels: str, histogram: Histogram) -> Iterator[str]:
+    name, comma, total = metric.full_name, "," if labels else "", 0
+    counts, sum_s = tuple(histogram.counts), histogram.sum  # of one moment: the buckets and the count must agree
+    for bound, count in zip((*map(number, histogram.bounds), "+Inf"), counts, strict=True):
+        total += count
+        yield f'{name}_bucket{{{labels}{comma}le="{bound}"}} {total}'
+    braces = f"{{{labels}}}" if labels else ""
+    yield f"{name}_sum{braces} {number(sum_s)}"
+    yield f"{name}_count{braces} {total}"
+
+
+def _build_lines(metric: Metric, _: Metrics) -> Iterable[str]:
+    return (f"{metric.full_name}{{{label_text(metric.labels, (__version__, platform.python_version()))}}} 1",)
+
+
+_OF_ALL: dict[Metric, Callable[[Metric, Metrics], Iterable[str]]] = {
+    table.STAGE_SECONDS: _stage_lines,
+    table.DETECTION: _detection_lines,
+    table.PROBE_LAG: lambda metric, metrics: _histogram_lines(metric, "", metrics.probe_lag),
+    table.LOOP_LAG: lambda metric, metrics: _histogram_lines(metric, "", metrics.event_loop_lag),
+    table.RELOAD_OK: lambda metric, metrics: (f"{metric.full_name} {int(metrics.reload_successful)}",),
+    table.RELOAD_TIME: lambda metric, metrics: (f"{metric.full_name} {number(metrics.reload_success_at)}",),
+    table.BUILD_INFO: _build_lines,
+}
+
+
+def _process_lines() -> Iterator[str]:
+    """Write process_*: CPU, memory, descriptors, start time, as every exporter names them."""
+    for family in _PROCESS.collect():
+        for index, sample in enumerate(family.samples):
+            if index == 0:
+                yield from _head(sample.name, family.type, family.documentation)
+            yield f"{sample.name} {number(sample.value)}"

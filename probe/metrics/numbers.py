@@ -1,0 +1,161 @@
+"""The values behind the metrics. Nothing here makes text, takes a lock or asks for the time.
+
+What is called in a steady round (`attempt`, `ran`, `stage`, `lag`) costs a dictionary look-up and an addition.
+A resource is counted from `declare` to `forget`; a call about any other id is a late answer and changes nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection
+
+from probe.lifecycle.events import Trigger
+from probe.metrics import table
+from probe.metrics.labels import label_text
+from probe.values import Reason, ResourceId, Stage, State
+
+CERTIFICATES_PER_RESOURCE_MAX = 256  # bindings with TLS that one resource can have facts about
+CHAIN_LENGTH_MAX = 10
+
+
+class Histogram:
+    """Counts by upper bound; kept apart by bucket, added up only when told."""
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value, in the unit of the bounds; a value equal to a bound belongs to it."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+
+class Certificate:
+    """What one binding presented last: the ends of its chain, leaf first, and whether it was trusted."""
+
+    __slots__ = ("not_after", "verified")
+
+    def __init__(self, not_after: tuple[float, ...], verified: bool) -> None:
+        self.not_after = not_after
+        self.verified = verified
+
+
+class ResourceNumbers:
+    """What is counted about one resource. The keyed ones are closed enums, so their number is bounded."""
+
+    __slots__ = ("attempts", "certificates", "failures", "labels", "last_run", "restarts", "transitions", "unknowns")
+
+    def __init__(self, id: ResourceId) -> None:
+        self.labels = label_text(("group", "resource"), (id.group, id.name))
+        self.attempts = 0
+        self.restarts = 0
+        self.last_run = 0.0
+        self.failures: dict[tuple[Stage, Reason], int] = {}
+        self.unknowns: dict[Reason, int] = {}
+        self.transitions: dict[tuple[State, State, Trigger], int] = {}
+        self.certificates: dict[str, Certificate] = {}
+
+
+class Metrics:
+    """Every number we publish. `lean` leaves out what multiplies with the number of resources."""
+
+    def __init__(self, *, lean: bool = False) -> None:
+        self.lean = lean
+        self.resources: dict[ResourceId, ResourceNumbers] = {}
+        self.stages: dict[tuple[str, Stage], Histogram] = {}
+        self.detections: dict[Trigger, Histogram] = {}
+        self.probe_lag = Histogram(table.PROBE_LAG.buckets)
+        self.event_loop_lag = Histogram(table.LOOP_LAG.buckets)
+        self.reload_successful = False
+        self.reload_success_at = 0.0
+
+    # --- the monitor's ---
+
+    def attempt(self, id: ResourceId) -> None:
+        """Count a probe."""
+        if (numbers := self.resources.get(id)) is not None:
+            numbers.attempts += 1
+
+    def failure(self, id: ResourceId, stage: Stage, reason: Reason) -> None:
+        """Count a probe that failed."""
+        if (numbers := self.resources.get(id)) is not None:
+            key = (stage, reason)
+            numbers.failures[key] = numbers.failures.get(key, 0) + 1
+
+    def unknown(self, id: ResourceId, reason: Reason) -> None:
+        """Count a probe that could not tell."""
+        if (numbers := self.resources.get(id)) is not None:
+            numbers.unknowns[reason] = numbers.unknowns.get(reason, 0) + 1
+
+    def stage(self, protocol: str, stage: Stage, seconds: float) -> None:
+        """Time one stage of a probe; `protocol` is one of the metabase's."""
+        histogram = self.stages.get((protocol, stage))
+        if histogram is None:
+            histogram = self.stages[protocol, stage] = Histogram(table.STAGE_SECONDS.buckets)
+        histogram.observe(seconds)
+
+    def lag(self, seconds: float) -> None:
+        """Tell how late a probe started."""
+        self.probe_lag.observe(seconds)
+
+    def loop_lag(self, seconds: float) -> None:
+        """Tell how late the loop ran its ticker."""
+        self.event_loop_lag.observe(seconds)
+
+    def ran(self, id: ResourceId, wall: float) -> None:
+        """Note when the resource was last probed, in seconds since the epoch."""
+        if (numbers := self.resources.get(id)) is not None:
+            numbers.last_run = wall
+
+    def certificate(self, id: ResourceId, binding_text: str, not_after: tuple[float, ...], verified: bool) -> None:
+        """Note what a binding presented, also when it was not trusted; `not_after` is the chain's, leaf first."""
+        numbers = self.resources.get(id)
+        if numbers is None:
+            return
+        known = numbers.certificates
+        if binding_text in known or len(known) < CERTIFICATES_PER_RESOURCE_MAX:
+            known[binding_text] = Certificate(not_after[:CHAIN_LENGTH_MAX], verified)
+
+    # --- the runtime's ---
+
+    def declare(self, id: ResourceId) -> None:
+        """Begin to count a resource; its plain counters start at 0. One that is counted already goes on."""
+        if id not in self.resources:
+            self.resources[id] = ResourceNumbers(id)
+
+    def keep_bindings(self, id: ResourceId, binding_texts: Collection[str]) -> None:
+        """Drop the certificate facts of bindings that the resource no longer has."""
+        if (numbers := self.resources.get(id)) is not None:
+            numbers.certificates = {text: one for text, one in numbers.certificates.items() if text in binding_texts}
+
+    def forget(self, id: ResourceId) -> None:
+        """Stop counting a resource: all its series vanish."""
+        self.resources.pop(id, None)
+
+    def transition(self, id: ResourceId, from_: State, to: State, trigger: Trigger) -> None:
+        """Count a change of state."""
+        if (numbers := self.resources.get(id)) is not None:
+            key = (from_, to, trigger)
+            numbers.transitions[key] = numbers.transitions.get(key, 0) + 1
+
+    def restarted(self, id: ResourceId) -> None:
+        """Count an attempt to bring the resource back."""
+        if (numbers := self.resources.get(id)) is not None:
+            numbers.restarts += 1
+
+    def detected(self, trigger: Trigger, seconds: float) -> None:
+        """Tell how long a failure went unseen."""
+        histogram = self.detections.get(trigger)
+        if histogram is None:
+            histogram = self.detections[trigger] = Histogram(table.DETECTION.buckets)
+        histogram.observe(seconds)
+
+    def reloaded(self, ok: bool, wall: float) -> None:
+        """Note a load of the store; only a good one moves the time stamp."""
+        self.reload_successful = ok
+        if ok:
+            self.reload_success_at = wall
