@@ -1,0 +1,87 @@
+"""Ask a running service over HTTP: bounded answers, bounded time, errors as in errors.py."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from probe.cli.errors import Garbled, Refused, Unreachable
+from probe.cli.output import safe
+
+RESPONSE_BYTES_MAX = 64 * 1024 * 1024  # the whole status of 100,000 resources is about 50 MB
+READ_BYTES = 64 * 1024
+ANSWER_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5.0
+
+
+class Client:
+    """One service and, where control is wanted, the token for it."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, token: str | None) -> None:
+        self._session = session
+        self._url = url
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    async def ask(self, path: str, query: Mapping[str, str] | None = None, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
+        """GET a JSON document. Raises ServiceError."""
+        return await self._talk("GET", path, query or {}, timeout_s)
+
+    async def order(self, path: str, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
+        """POST an empty JSON object. Raises ServiceError."""
+        return await self._talk("POST", path, {}, timeout_s)
+
+    async def _talk(self, method: str, path: str, query: Mapping[str, str], timeout_s: float) -> Any:
+        body: dict[str, Any] | None = {} if method == "POST" else None
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                self._session.request(
+                    method, self._url + path, params=query, headers=self._headers, json=body, allow_redirects=False
+                ) as response,
+            ):
+                raw = await _read(response)
+                status = response.status
+        except TimeoutError:
+            raise Unreachable(f"{self._url} did not answer within {timeout_s:.3g} s", timed_out=True) from None
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise Unreachable(f"cannot reach {self._url}: {safe(reason)}; is looksalive running there?") from None
+        except (aiohttp.ClientError, ValueError) as error:
+            raise Garbled(f"{self._url} does not speak HTTP as looksalive does: {safe(error)}") from None
+        return self._understand(status, raw)
+
+    def _understand(self, status: int, raw: bytes) -> Any:
+        try:
+            document = json.loads(raw)
+        except (ValueError, RecursionError):
+            raise Garbled(f"{self._url} answered {status} without JSON; is that looksalive?") from None
+        if status < 300:
+            return document
+        error = document.get("error") if isinstance(document, dict) else None
+        if not isinstance(error, dict):
+            raise Garbled(f"{self._url} answered {status} without a reason; is that looksalive?")
+        raise Refused(status, safe(error.get("code", "")), safe(error.get("message", f"refused with {status}")))
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    pieces: list[bytes] = []
+    total = 0
+    async for piece in response.content.iter_chunked(READ_BYTES):
+        total += len(piece)
+        if total > RESPONSE_BYTES_MAX:
+            raise ValueError(f"an answer of more than {RESPONSE_BYTES_MAX} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+@asynccontextmanager
+async def connected(url: str, token: str | None = None) -> AsyncIterator[Client]:
+    """Open a client for the service at `url`; nothing is sent yet."""
+    limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S)  # the whole is bounded in `_talk`
+    async with aiohttp.ClientSession(timeout=limits, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield Client(session, url, token)

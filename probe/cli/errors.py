@@ -1,0 +1,49 @@
+"""What can go wrong between a command and the running service.
+
+ServiceError
+├── Unreachable   nobody answered, or not in time: the service is not up, or the URL is wrong
+├── Garbled       what answered is not looksalive, or answered too much
+└── Refused       looksalive answered no: `status`, `code` and its own sentence, with the mend
+"""
+
+from __future__ import annotations
+
+
+class ServiceError(Exception):
+    """The service could not be asked, or said no; the text is a sentence for the operator."""
+
+
+class Unreachable(ServiceError):
+    """Nobody answered; `timed_out` tells a late answer from a refused connection."""
+
+    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.timed_out = timed_out
+
+
+class Garbled(ServiceError):
+    """What answered does not speak our API."""
+
+
+class Refused(ServiceError):
+    """The service answered with an error."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        mend = _mend(status, code)
+        super().__init__(f"{message}; {mend}" if mend else message)
+        self.status = status
+        self.code = code
+
+
+def _mend(status: int, code: str) -> str:
+    if status == 401:
+        return "pass --token-file FILE with a file that holds the token (or set LOOKSALIVE_TOKEN_FILE)"
+    if status == 403 and "off" in code:
+        return "start the service with --token-file to allow control"
+    if status == 403:
+        return "use a token whose role is operator or admin"
+    if status == 404:
+        return "looksalive status lists what there is"
+    if status == 421:
+        return "start the service with --allowed-host HOST, or use its address in --url"
+    return ""

@@ -1,0 +1,30 @@
+"""`looksalive run`: read the flags and their variables, then hand over to the service."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from probe.cli.settings import add_run_flags, default_state_dir, settings_of, told
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of `run`, from the table in settings.py."""
+    add_run_flags(parser)
+
+
+def execute(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """Settle the folders, fill in the defaults and run until told to end."""
+    values = told(arguments, os.environ, parser)
+    store = values["store"]
+    if store is None:
+        parser.error("--store DIR is missing (or set LOOKSALIVE_STORE); looksalive demo needs none")
+    try:
+        state_dir = values["state_dir"] or default_state_dir(store, os.environ)
+    except RuntimeError:
+        parser.error("this user has no home folder for state; pass --state-dir DIR (or set LOOKSALIVE_STATE_DIR)")
+    settings = settings_of(values, store=store, state_dir=state_dir, on_terminal=sys.stderr.isatty())
+    from probe.cli.run import run  # the whole service: only when it is really to run
+
+    return run(settings)

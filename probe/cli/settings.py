@@ -1,0 +1,232 @@
+"""What `run` (and `demo`) can be told: the table of flags, each also a `LOOKSALIVE_…` variable, and what they become.
+
+A flag wins over its variable, a variable over the default; a bad value is named by where it was written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+DEFAULT_LISTEN = "127.0.0.1:9810"
+LOG_LEVELS = ("debug", "info", "warning", "error")
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("0", "false", "no", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """Everything `run` was told, checked and with every default filled in."""
+
+    store: Path
+    listen_host: str  # numeric address or name, without brackets
+    listen_port: int  # 0: any free port
+    state_dir: Path
+    log_format: Literal["json", "text"]
+    log_level: str  # one of LOG_LEVELS
+    leave_running: bool = False
+    token_file: Path | None = None  # None: control verbs are off
+    allowed_hosts: tuple[str, ...] = ()  # lower case, without a port
+    max_in_flight: int | None = None  # None: the descriptor limit - 256
+    metrics: Literal["full", "lean"] = "full"
+    on_ready: Callable[[str], None] | None = None  # called with the URL behind the ready line (`demo` prints there)
+
+
+class Flag(NamedTuple):
+    """One flag of `run`; `parse` turns its text into its value or raises ArgumentTypeError saying what to write."""
+
+    name: str  # "--log-format"
+    metavar: str
+    parse: Callable[[str], Any]
+    help: str
+    kind: Literal["value", "switch", "repeat"] = "value"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable of the flag: `--log-format` is LOOKSALIVE_LOG_FORMAT."""
+        return f"LOOKSALIVE_{self.dest.upper()}"
+
+    @property
+    def dest(self) -> str:
+        """Name the flag's value in the parsed arguments."""
+        return self.name.removeprefix("--").replace("-", "_")
+
+
+def _folder(text: str) -> Path:
+    return Path(_text(text)).expanduser()
+
+
+def _text(text: str) -> str:
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError("is empty" if not text else "holds a NUL character")
+    return text
+
+
+def _word(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(words)}")
+        return text.lower()
+
+    return parse
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in _TRUE + _FALSE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a yes or no; write 1 or 0")
+    return text.lower() in _TRUE
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:10]) > 0 and len(text) <= 9):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 999999999")
+    return int(text)
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Read `ADDRESS:PORT`, IPv6 in brackets, port 0 for any free one. Raises ArgumentTypeError with the mend."""
+    host, colon, port = text.rpartition(":")
+    if not colon or port.endswith("]"):
+        raise argparse.ArgumentTypeError(f"{text!r} has no port; write {text}:9810")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise argparse.ArgumentTypeError(f"{text!r}: put the IPv6 address in brackets, [{host}]:{port}")
+    if not host or any(char in host for char in "[]/ \0"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} names no address; write 127.0.0.1:{port or 9810}, or 0.0.0.0:{port or 9810} for every one"
+        )
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
+        raise argparse.ArgumentTypeError(f"port {port!r} is not a number from 0 to 65535")
+    return host, int(port)
+
+
+def _host(text: str) -> str:
+    if not text or not all(char.isalnum() or char in ".-_:[]" for char in text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a host name; write it as in the Host header, without a port")
+    if text.count(":") == 1:
+        raise argparse.ArgumentTypeError(f"{text!r} has a port; write {text.partition(':')[0]}")
+    return text.strip("[]").lower()
+
+
+FLAGS: tuple[Flag, ...] = (
+    Flag("--store", "DIR", _folder, "folder with metabase.json and, if wanted, cluster.json"),
+    Flag(
+        "--listen",
+        "ADDRESS:PORT",
+        parse_listen,
+        f"where to serve; IPv6 in brackets, port 0: any free ({DEFAULT_LISTEN})",
+    ),
+    Flag(
+        "--state-dir",
+        "DIR",
+        _folder,
+        "what must survive a restart ($STATE_DIRECTORY, else below ~/.local/state/looksalive)",
+    ),
+    Flag("--log-format", "json|text", _word("json", "text"), "how to log on stderr (text on a terminal, else json)"),
+    Flag("--log-level", "LEVEL", _word(*LOG_LEVELS), "debug, info, warning or error (info)"),
+    Flag("--leave-running", "", _switch, "at SIGTERM leave the services of the process controller running", "switch"),
+    Flag("--token-file", "FILE", _folder, "who may control: lines name:role:sha256; without it control is off"),
+    Flag(
+        "--allowed-host",
+        "HOST",
+        _host,
+        "a name for us in a request's Host; repeat it, or commas in the variable",
+        "repeat",
+    ),
+    Flag("--max-in-flight", "N", _count, "probes under way at once (the descriptor limit - 256)"),
+    Flag("--metrics", "full|lean", _word("full", "lean"), "lean leaves out the histograms of every resource (full)"),
+)
+
+
+def add_run_flags(parser: argparse.ArgumentParser, *, store_help: str = "") -> None:
+    """Add every flag of `run`; none has a default here, so that a variable can be told from a flag."""
+    for flag in FLAGS:
+        note = f"{(flag.name == '--store' and store_help) or flag.help}  [{flag.variable}]"
+        if flag.kind == "switch":
+            parser.add_argument(flag.name, action=argparse.BooleanOptionalAction, default=None, help=note)
+        else:
+            action = "append" if flag.kind == "repeat" else "store"
+            parser.add_argument(flag.name, metavar=flag.metavar, type=flag.parse, action=action, help=note)
+    parser.add_argument("--json", action="store_true", help="the same as --log-format json")
+
+
+def told(
+    arguments: argparse.Namespace, variables: Mapping[str, str], parser: argparse.ArgumentParser
+) -> dict[str, Any]:
+    """Give each flag's value from the command line, else from its variable, else None. Ends in a usage error."""
+    values: dict[str, Any] = {}
+    for flag in FLAGS:
+        value = getattr(arguments, flag.dest)
+        text = variables.get(flag.variable, "")
+        if value is None and text:  # an empty variable is an unset one: compose files cannot unset
+            try:
+                value = _parse_variable(flag, text)
+            except argparse.ArgumentTypeError as error:
+                parser.error(f"{flag.variable}: {error}")
+        values[flag.dest] = value
+    if arguments.json:
+        values["log_format"] = "json"
+    return values
+
+
+def _parse_variable(flag: Flag, text: str) -> Any:
+    if flag.kind == "repeat":
+        return [flag.parse(part.strip()) for part in text.split(",") if part.strip()]
+    return flag.parse(text)
+
+
+def settings_of(
+    values: Mapping[str, Any],
+    *,
+    store: Path,
+    state_dir: Path,
+    on_terminal: bool,
+    on_ready: Callable[[str], None] | None = None,
+) -> RunSettings:
+    """Fill in the defaults; `values` is what `told` gave, the two folders are settled by the command."""
+    host, port = values["listen"] or parse_listen(DEFAULT_LISTEN)
+    return RunSettings(
+        store=store,
+        listen_host=host,
+        listen_port=port,
+        state_dir=state_dir,
+        log_format=values["log_format"] or ("text" if on_terminal else "json"),
+        log_level=values["log_level"] or "info",
+        leave_running=bool(values["leave_running"]),
+        token_file=values["token_file"],
+        allowed_hosts=tuple(values["allowed_host"] or ()),
+        max_in_flight=values["max_in_flight"],
+        metrics=values["metrics"] or "full",
+        on_ready=on_ready,
+    )
+
+
+def state_home(variables: Mapping[str, str]) -> Path:
+    """Find where state belongs: `$XDG_STATE_HOME/looksalive`, else `~/.local/state/looksalive`.
+
+    A relative XDG_STATE_HOME is ignored, as the XDG Base Directory Specification demands. Raises RuntimeError without a
+    home folder.
+    """
+    xdg = variables.get("XDG_STATE_HOME", "")
+    base = Path(xdg) if xdg.startswith("/") else Path.home() / ".local" / "state"
+    return base / "looksalive"
+
+
+def default_state_dir(store: Path, variables: Mapping[str, str]) -> Path:
+    """Choose the state folder of a store: systemd's own, else one below `state_home` keyed by the store's real path.
+
+    A unit has one StateDirectory and one store; below a home two stores must not meet in one folder. Raises
+    RuntimeError when there is no home folder.
+    """
+    given = variables.get("STATE_DIRECTORY", "").split(":")[0]  # systemd joins several with colons; the first is ours
+    if given:
+        return Path(given)
+    real = os.path.realpath(store)
+    key = hashlib.sha256(os.fsencode(real)).hexdigest()[:12]
+    return state_home(variables) / f"{Path(real).name or 'root'}-{key}"
