@@ -33,10 +33,14 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """The store was loaded or edited: these resources are new or changed, those are gone."""
+    """The store was loaded or edited: these resources are new or changed, those are gone.
+
+    `desired` is what an operator last asked of a new resource (true: online); without a word `auto_start` decides.
+    """
 
     specs: tuple[Spec, ...]
     removed: tuple[ResourceId, ...] = ()
+    desired: tuple[tuple[ResourceId, bool], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

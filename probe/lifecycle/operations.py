@@ -1,0 +1,219 @@
+"""What is done to one resource: its online, its offline, its failure, its clearing. Each writes into the draft."""
+
+from __future__ import annotations
+
+from probe.lifecycle import actions, graph, restarts
+from probe.lifecycle.events import Trigger
+from probe.lifecycle.transitions import Input
+from probe.lifecycle.world import Draft, Phase, Record, Remains
+from probe.values import Incarnation, Reason, State, Verdict
+
+HUNG_WORKER_RETRY_S = 1.0  # S55: the wait between attempts while a worker of an earlier one has not returned
+
+_NOTHING_RUNS = frozenset({Reason.PROCESS_GONE, Reason.SERVICE_STOPPED, Reason.EXTERNAL_STOP})
+
+
+def start(draft: Draft, record: Record, trigger: Trigger) -> None:
+    """Begin an online: pending at once, the controller works, a first good check confirms (S50, S66)."""
+    spec = record.spec
+    op = draft.new_op()
+    incarnation = Incarnation(record.incarnation + 1)
+    timed = spec.acts and not spec.traits.online_waits_forever
+    record = draft.move(
+        record,
+        Input.START,
+        trigger,
+        op=op,
+        phase=Phase.STARTING if spec.acts else Phase.CONFIRMING,
+        incarnation=incarnation,
+        due=draft.now + spec.pending_timeout_s if timed else None,
+        worker=op if spec.acts else None,
+        spent=False,
+        reason=Reason.NOT_YET,
+        evidence="",
+        root_cause=None,
+    )
+    if spec.acts:
+        draft.act(actions.Start(record.id, op, incarnation))
+    elif spec.traits.conversation:
+        _watch(draft, record, alive=None)
+    else:
+        ready(draft, record, trigger)
+
+
+def controller_done(draft: Draft, record: Record, trigger: Trigger) -> None:
+    """Go on after the controller's start: to the confirming check where there is one, else online."""
+    if record.spec.traits.conversation:
+        record = draft.put(record, phase=Phase.CONFIRMING)
+        _watch(draft, record, alive=None, confirming=True)
+    else:
+        ready(draft, record, trigger)
+
+
+def ready(draft: Draft, record: Record, trigger: Trigger, evidence: str = "") -> None:
+    """End an online with success."""
+    record = draft.move(
+        record,
+        Input.READY,
+        trigger,
+        op=None,
+        phase=None,
+        due=None,
+        remains=Remains.NONE,
+        failure=None,
+        reason=Reason.MATCHED,
+        evidence=evidence,
+    )
+    if record.spec.acts and record.spec.traits.conversation:
+        _watch(draft, record, alive=True)
+
+
+def recover(draft: Draft, record: Record, trigger: Trigger, verdict: Verdict) -> None:
+    """Bring a failed resource back without any action: its own checks are good again (S63)."""
+    draft.move(
+        record,
+        Input.RECOVER,
+        trigger,
+        due=None,
+        spent=False,
+        remains=Remains.NONE,
+        failure=None,
+        root_cause=None,
+        reason=verdict.reason,
+        evidence=verdict.evidence,
+    )
+
+
+def fail(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger, occurrence: Input = Input.FAIL) -> None:
+    """Mark a starting or online resource failed and decide what follows: hold, restart or give up (S54)."""
+    cause = graph.root_cause(draft, record)
+    record = _cancel_worker(draft, record)
+    record = draft.move(
+        record,
+        occurrence,
+        trigger,
+        op=None,
+        phase=None,
+        due=None,
+        failure=verdict,
+        root_cause=cause,
+        reason=Reason.DEPENDENCY_DOWN if cause else verdict.reason,
+        evidence=verdict.evidence,
+        remains=Remains.NONE if verdict.reason in _NOTHING_RUNS or not record.spec.acts else Remains.SOME,
+    )
+    if record.spec.acts and cause is None:
+        plan_restart(draft, record)
+    elif record.spec.acts:
+        _unwatch(draft, record)
+
+
+def plan_restart(draft: Draft, record: Record, delay_min_s: float = 0.0) -> None:
+    """Spend one restart of the budget on a failed resource, or give up and keep only its check (S54, S63)."""
+    spec = record.spec
+    if restarts.left(record.attempts, spec, draft.now):
+        delay_s = max(spec.restart_delay_s, delay_min_s)
+        attempts = (*restarts.recent(record.attempts, spec, draft.now), draft.now)
+        record = _unwatch(draft, record)
+        draft.put(record, attempts=attempts, spent=False, due=draft.now + delay_s if delay_s else None)
+        return
+    retry_s = spec.retry_period_s
+    record = draft.put(record, spent=True, due=None if retry_s is None else draft.now + retry_s)
+    if spec.traits.conversation:
+        _watch(draft, record, alive=False)
+
+
+def stop(draft: Draft, record: Record, trigger: Trigger, *, terminate: bool = False) -> None:
+    """Begin an offline (S50), or the operator's terminate, which waits for nobody (S68)."""
+    held = not graph.told_to_stop(draft, record) and not draft.decision.draining
+    cause = graph.root_cause(draft, record) if held else None
+    record = _unwatch(draft, _cancel_worker(draft, record))
+    reason = Reason.DEPENDENCY_DOWN if held else Reason.SERVICE_STOPPED
+    evidence = "waits for a provider" if held else "taken offline on request"
+    if not record.spec.acts:
+        rest = {"op": None, "phase": None, "due": None, "reason": reason, "evidence": evidence, "root_cause": None}
+        if record.state is not State.FAILED:
+            record = draft.move(record, Input.STOP, trigger, **rest)
+        draft.move(record, Input.STOPPED, trigger, bounce=False, failure=None, **rest)
+        return
+    op = draft.new_op()
+    record = draft.move(
+        record,
+        Input.STOP,
+        trigger,
+        op=op,
+        phase=Phase.STOPPING,
+        worker=op,
+        due=draft.now + record.spec.pending_timeout_s,
+        reason=reason,
+        evidence=evidence,
+        root_cause=cause,
+    )
+    draft.act(actions.Terminate(record.id, op) if terminate else actions.Stop(record.id, op))
+
+
+def stopped(draft: Draft, record: Record, trigger: Trigger) -> None:
+    """End an offline with success: nothing of it runs."""
+    draft.move(
+        record, Input.STOPPED, trigger, op=None, phase=None, due=None, bounce=False, spent=False, remains=Remains.NONE
+    )
+
+
+def stop_failed(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger, occurrence: Input) -> None:
+    """End an offline without success: failed, reported; three types have their process killed (S56)."""
+    record = _cancel_worker(draft, record)
+    wanted = not graph.told_to_stop(draft, record)
+    record = draft.move(
+        record,
+        occurrence,
+        trigger,
+        op=None,
+        phase=None,
+        due=None,
+        failure=verdict,
+        reason=verdict.reason,
+        evidence=verdict.evidence,
+        root_cause=None,
+        remains=Remains.STUCK,
+    )
+    if occurrence is Input.OVERDUE and record.spec.traits.kill_when_offline_hangs:
+        draft.act(actions.Kill(record.id))
+    if wanted:
+        plan_restart(draft, record, HUNG_WORKER_RETRY_S)
+
+
+def clear(draft: Draft, record: Record) -> None:
+    """Have what remains of a failed resource ended, so that it can start anew; its state stays failed."""
+    op = draft.new_op()
+    record = _unwatch(draft, record)
+    draft.put(record, op=op, phase=Phase.CLEARING, worker=op, due=draft.now + record.spec.pending_timeout_s)
+    draft.act(actions.Terminate(record.id, op))
+
+
+def cleared(draft: Draft, record: Record) -> None:
+    """Note that nothing of a failed resource runs any more."""
+    draft.put(record, op=None, phase=None, due=None, remains=Remains.NONE)
+
+
+def clear_failed(draft: Draft, record: Record) -> None:
+    """Note that clearing did not succeed; that counts as an attempt, and nobody waits for it any more."""
+    record = _cancel_worker(draft, record)
+    record = draft.put(record, op=None, phase=None, due=None, remains=Remains.STUCK)
+    plan_restart(draft, record, HUNG_WORKER_RETRY_S)
+
+
+def _cancel_worker(draft: Draft, record: Record) -> Record:
+    if record.worker is not None and record.worker == record.op:
+        draft.act(actions.Cancel(record.id, record.worker))
+    return record
+
+
+def _watch(draft: Draft, record: Record, *, alive: bool | None, confirming: bool = False) -> None:
+    draft.put(record, watched=True)
+    draft.act(actions.Watch(record.id, record.incarnation, alive, confirming))
+
+
+def _unwatch(draft: Draft, record: Record) -> Record:
+    if not record.watched:
+        return record
+    draft.act(actions.Unwatch(record.id))
+    return draft.put(record, watched=False)

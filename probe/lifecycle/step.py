@@ -1,0 +1,164 @@
+"""The one function that decides: an event and the time in, records and actions out. Pure.
+
+An answer that carries an operation or an incarnation of the past is dropped here, by comparison, and nowhere else; it
+only tells that the worker of that operation has returned.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from probe.lifecycle import configure, operations, requests
+from probe.lifecycle.events import (
+    Asked,
+    Configured,
+    Drained,
+    Event,
+    Exited,
+    OperationFailed,
+    Owned,
+    Probed,
+    Started,
+    Stopped,
+    Tick,
+    Trigger,
+)
+from probe.lifecycle.settle import settle
+from probe.lifecycle.transitions import Input
+from probe.lifecycle.world import Decision, Draft, Phase, Record, Remains, World
+from probe.values import Reason, ResourceId, State, Verdict
+
+
+def step(world: World, event: Event, now: float) -> Decision:
+    """Decide what follows from `event` at `now` (monotonic seconds). The world is not changed: apply the decision."""
+    draft = Draft(world, now, _trigger_of(event))
+    subject: ResourceId | None = None
+    match event:
+        case Configured():
+            configure.configure(draft, event)
+        case Owned():
+            configure.own(draft, event)
+        case Asked():
+            requests.ask(draft, event)
+        case Started() | Stopped() | OperationFailed():
+            subject = event.id
+            _answer(draft, event)
+        case Exited():
+            subject = event.id
+            _exited(draft, event)
+        case Probed():
+            subject = event.id
+            _probed(draft, event)
+        case Tick():
+            for id in draft.due():
+                _overdue(draft, id)
+        case Drained():
+            _drain(draft, event)
+        case _:
+            assert_never(event)
+    settle(draft, subject)
+    return draft.decision
+
+
+def _trigger_of(event: Event) -> Trigger:
+    match event:
+        case Configured() | Owned():
+            return Trigger.STORE
+        case Asked() | Drained():
+            return Trigger.OPERATOR
+        case Started() | Stopped() | OperationFailed():
+            return Trigger.CONTROLLER
+        case Exited() | Probed():
+            return event.trigger
+        case Tick():
+            return Trigger.TIMER
+        case _:
+            assert_never(event)
+
+
+def _answer(draft: Draft, event: Started | Stopped | OperationFailed) -> None:
+    record = draft.record(event.id)
+    if record is None:
+        return
+    if record.worker == event.op:
+        record = draft.put(record, worker=None)
+    if record.op != event.op:  # of an earlier incarnation
+        _late(draft, record, event)
+        return
+    match event, record.phase:
+        case Started(), Phase.STARTING:
+            operations.controller_done(draft, record, draft.trigger)
+        case Stopped(), Phase.STOPPING:
+            operations.stopped(draft, record, draft.trigger)
+        case Stopped(), Phase.CLEARING:
+            operations.cleared(draft, record)
+        case OperationFailed(verdict=verdict), Phase.STARTING:
+            operations.fail(draft, record, verdict, draft.trigger)
+        case OperationFailed(verdict=verdict), Phase.STOPPING:
+            operations.stop_failed(draft, record, verdict, draft.trigger, Input.FAIL)
+        case OperationFailed(), Phase.CLEARING:
+            operations.clear_failed(draft, record)
+        case _:
+            pass  # a start that is being confirmed has had its answer
+
+
+def _late(draft: Draft, record: Record, event: Started | Stopped | OperationFailed) -> None:
+    """Learn from a late answer only what may still run."""
+    idle = record.phase is None and record.state is State.FAILED
+    if idle and isinstance(event, Started) and record.remains is Remains.NONE:
+        draft.put(record, remains=Remains.SOME)
+    elif idle and isinstance(event, Stopped) and record.remains is Remains.STUCK:
+        draft.put(record, remains=Remains.NONE)
+
+
+def _exited(draft: Draft, event: Exited) -> None:
+    record = draft.record(event.id)
+    if record is None or record.incarnation != event.incarnation:
+        return
+    if record.state in (State.ONLINE, State.ONLINE_PENDING):
+        operations.fail(draft, record, event.verdict, draft.trigger)
+    elif record.state is State.FAILED and record.phase is None:
+        draft.put(record, remains=Remains.NONE)
+
+
+def _probed(draft: Draft, event: Probed) -> None:
+    record = draft.record(event.id)
+    if record is None or record.incarnation != event.incarnation or not record.watched:
+        return
+    verdict = event.verdict
+    match record.state, event.alive:
+        case State.ONLINE_PENDING, True if record.phase is Phase.CONFIRMING:
+            operations.ready(draft, record, draft.trigger, verdict.evidence)
+        case State.ONLINE_PENDING, False if not record.spec.acts:
+            operations.fail(draft, record, verdict, draft.trigger)
+        case State.ONLINE, False:
+            operations.fail(draft, record, verdict, draft.trigger)
+        case State.FAILED, True if record.wanted and record.phase is None:
+            operations.recover(draft, record, draft.trigger, verdict)
+        case _:
+            pass
+
+
+def _overdue(draft: Draft, id: ResourceId) -> None:
+    record = draft.record(id)
+    if record is None:
+        return
+    verdict = Verdict(Reason.PENDING_TIMEOUT, f"not done within {record.spec.pending_timeout_s:g} s")
+    match record.state:
+        case State.ONLINE_PENDING:
+            operations.fail(draft, record, verdict, draft.trigger, Input.OVERDUE)
+        case State.OFFLINE_PENDING:
+            operations.stop_failed(draft, record, verdict, draft.trigger, Input.OVERDUE)
+        case State.FAILED if record.phase is Phase.CLEARING:
+            operations.clear_failed(draft, record)
+        case _:  # the restart's or the retry's time has come; settling begins it
+            draft.put(record, due=None, spent=False)
+
+
+def _drain(draft: Draft, event: Drained) -> None:
+    draft.decision.draining = True
+    if event.stop:
+        for id in draft.all_ids():
+            record = draft.record(id)
+            if record is not None and record.spec.ours_to_stop:
+                draft.put(record)

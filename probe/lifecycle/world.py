@@ -1,0 +1,297 @@
+"""The world as the core knows it: one immutable record a resource, and the draft in which a step writes.
+
+Rules:
+1. A record is never changed, only replaced; a step replaces the records it touches and no other.
+2. `step` writes into a `Draft` over the world; the world itself changes only in `World.apply`, which the runtime calls.
+   A draft that is thrown away is a plan.
+3. `due` is one time per record; the heap may hold stale entries, which are dropped when they surface.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from typing import Any
+
+from probe.lifecycle.actions import Action
+from probe.lifecycle.events import Trigger, Verb
+from probe.lifecycle.spec import Spec
+from probe.lifecycle.transitions import Input, move
+from probe.values import Incarnation, OpId, Reason, ResourceId, State, Verdict
+
+REQUESTS_MAX = 256
+NEVER_STARTED = Incarnation(0)
+
+
+class Phase(Enum):
+    """What the operation in flight is waiting for."""
+
+    STARTING = auto()  # the controller's start
+    CONFIRMING = auto()  # the first good check
+    STOPPING = auto()  # the controller's stop
+    CLEARING = auto()  # the controller's terminate, before a restart
+
+
+class Remains(Enum):
+    """What may still run of a resource that is failed or offline."""
+
+    NONE = auto()
+    SOME = auto()  # must be cleared before a start
+    STUCK = auto()  # clearing was tried and did not succeed; nobody waits for it any more
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Everything the core knows of one resource at one moment. Times are those of `step`'s `now`, in seconds."""
+
+    spec: Spec
+    since: float
+    state: State = State.OFFLINE
+    wanted: bool = False  # the desired state is online
+    bounce: bool = False  # go offline once, then come back
+    removing: bool = False  # gone from the store; vanishes when offline
+    next_spec: Spec | None = None  # takes effect when offline
+    incarnation: Incarnation = NEVER_STARTED
+    op: OpId | None = None
+    phase: Phase | None = None
+    worker: OpId | None = None  # the controller's work that has not answered yet, perhaps of an earlier operation
+    due: float | None = None  # when the pending operation is overdue, or the next restart is to begin
+    attempts: tuple[float, ...] = ()  # restarts that count
+    restarts: int = 0  # all of them
+    spent: bool = False  # gave up: the budget is used
+    remains: Remains = Remains.NONE
+    watched: bool = False
+    reason: Reason = Reason.NOT_YET
+    evidence: str = ""
+    failure: Verdict | None = None  # its own last failure, also while `reason` blames a provider
+    root_cause: ResourceId | None = None
+    request: OpId | None = None  # the operator's verb that waits for this resource
+
+    @property
+    def id(self) -> ResourceId:
+        """Return the resource's id."""
+        return self.spec.id
+
+    def __str__(self) -> str:
+        parts = [f"{self.id} is {self.state}"]
+        if self.phase is not None:
+            parts.append(f"({self.phase.name.lower()}, operation {self.op})")
+        if not self.wanted:
+            parts.append("and is to be offline")
+        if self.state is State.FAILED:
+            parts.append(f"because {self.reason}")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRecord:
+    """A group: its members in the order of the store, and whether it is this node's."""
+
+    name: str
+    members: tuple[ResourceId, ...]
+    here: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A verb that an operator asked for, and how many resources it still waits for."""
+
+    op: OpId
+    verb: Verb
+    target: str
+    by: str
+    asked_at: float
+    remaining: int
+    state: str = "pending"  # "pending", "done", "failed"
+    reason: str = ""
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of state, as it is told to everybody."""
+
+    id: ResourceId
+    from_: State
+    to: State
+    occurrence: Input
+    trigger: Trigger
+    reason: Reason
+    evidence: str
+    root_cause: ResourceId | None
+    operation: OpId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A verb that cannot be: a stable code and a sentence."""
+
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class Decision:
+    """What a step decided: the records to replace (None: removed) and what is to be done, in order."""
+
+    records: dict[ResourceId, Record | None] = field(default_factory=dict)
+    groups: dict[str, GroupRecord | None] = field(default_factory=dict)
+    dependents: dict[ResourceId, tuple[ResourceId, ...]] = field(default_factory=dict)
+    requests: dict[OpId, Request] = field(default_factory=dict)
+    next_op: int = 0
+    draining: bool = False
+    actions: list[Action] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
+    restarted: list[ResourceId] = field(default_factory=list)
+    answer: OpId | Refused | None = None
+
+
+class World:
+    """The tables. Readers see a consistent state between two applications."""
+
+    def __init__(self) -> None:
+        self.records: dict[ResourceId, Record] = {}
+        self.groups: dict[str, GroupRecord] = {}
+        self.dependents: dict[ResourceId, tuple[ResourceId, ...]] = {}
+        self.requests: dict[OpId, Request] = {}
+        self.next_op = 1
+        self.draining = False
+        self._due: list[tuple[float, ResourceId]] = []
+
+    def apply(self, decision: Decision) -> None:
+        """Make the decision true."""
+        for id, record in decision.records.items():
+            if record is None:
+                self.records.pop(id, None)
+                continue
+            before = self.records.get(id)
+            self.records[id] = record
+            if record.due is not None and (before is None or before.due != record.due):
+                heapq.heappush(self._due, (record.due, id))
+        for name, group in decision.groups.items():
+            if group is None:
+                self.groups.pop(name, None)
+            else:
+                self.groups[name] = group
+        for id, dependents in decision.dependents.items():
+            if dependents:
+                self.dependents[id] = dependents
+            else:
+                self.dependents.pop(id, None)
+        for op, request in decision.requests.items():
+            self.requests.pop(op, None)
+            self.requests[op] = request
+        while len(self.requests) > REQUESTS_MAX:
+            del self.requests[next(iter(self.requests))]
+        self.next_op = decision.next_op
+        self.draining = decision.draining
+
+    def next_due(self) -> float | None:
+        """Return when `Tick` is next worth stepping, or None."""
+        while self._due:
+            at, id = self._due[0]
+            record = self.records.get(id)
+            if record is not None and record.due == at:
+                return at
+            heapq.heappop(self._due)
+        return None
+
+    def due_before(self, now: float) -> list[ResourceId]:
+        """List whose time has come, each once, earliest first, without forgetting them."""
+        self.next_due()
+        found: dict[ResourceId, None] = {}
+        index = [0] if self._due else []
+        while index:
+            at = index.pop()
+            when, id = self._due[at]
+            if when > now:
+                continue
+            record = self.records.get(id)
+            if record is not None and record.due == when:
+                found[id] = None
+            index += [child for child in (2 * at + 1, 2 * at + 2) if child < len(self._due)]
+        return sorted(found, key=lambda id: (self.records[id].due or 0.0, id))
+
+
+class Draft:
+    """A step's view of the world: reads fall through, writes stay here."""
+
+    __slots__ = ("_world", "decision", "now", "touched", "trigger")
+
+    def __init__(self, world: World, now: float, trigger: Trigger) -> None:
+        self._world = world
+        self.now = now
+        self.trigger = trigger
+        self.decision = Decision(next_op=world.next_op, draining=world.draining)
+        self.touched: dict[ResourceId, None] = {}
+
+    def record(self, id: ResourceId) -> Record | None:
+        """Return the record as this step sees it."""
+        if id in self.decision.records:
+            return self.decision.records[id]
+        return self._world.records.get(id)
+
+    def group(self, name: str) -> GroupRecord | None:
+        """Return the group as this step sees it."""
+        if name in self.decision.groups:
+            return self.decision.groups[name]
+        return self._world.groups.get(name)
+
+    def dependents(self, id: ResourceId) -> tuple[ResourceId, ...]:
+        """Return who depends on the resource directly."""
+        if id in self.decision.dependents:
+            return self.decision.dependents[id]
+        return self._world.dependents.get(id, ())
+
+    def request(self, op: OpId) -> Request | None:
+        """Return an operator's request."""
+        return self.decision.requests.get(op) or self._world.requests.get(op)
+
+    def due(self) -> list[ResourceId]:
+        """List whose time has come."""
+        return self._world.due_before(self.now)
+
+    def all_ids(self) -> list[ResourceId]:
+        """List every resource (only for events about all of them)."""
+        return list(self._world.records)
+
+    def put(self, record: Record, **changes: Any) -> Record:
+        """Replace a record and remember that its neighbours are to be considered. Returns the new one."""
+        changed = replace(record, **changes) if changes else record
+        self.decision.records[changed.id] = changed
+        self.touched[changed.id] = None
+        return changed
+
+    def remove(self, record: Record) -> None:
+        """Forget a resource."""
+        self.decision.records[record.id] = None
+
+    def act(self, action: Action) -> None:
+        """Ask the shell for something."""
+        self.decision.actions.append(action)
+
+    def new_op(self) -> OpId:
+        """Draw the next operation id."""
+        op = OpId(self.decision.next_op)
+        self.decision.next_op += 1
+        return op
+
+    def move(self, record: Record, occurrence: Input, trigger: Trigger, **changes: Any) -> Record:
+        """Change the state as the table says, and say so. Returns the new record."""
+        to = move(record.state, occurrence)
+        changed = self.put(record, state=to, since=self.now, **changes)
+        self.decision.transitions.append(
+            Transition(
+                record.id,
+                record.state,
+                to,
+                occurrence,
+                trigger,
+                changed.reason,
+                changed.evidence,
+                changed.root_cause,
+                changed.op or record.op,
+            )
+        )
+        return changed

@@ -1,0 +1,7 @@
+"""The resource types: what is odd about each, what it may be configured with, and a store checked against both."""
+
+from probe.resources.checking import ControllerKind, Problem, check_store
+from probe.resources.specs import spec_of
+from probe.resources.types import TYPES, ResourceType
+
+__all__ = ["TYPES", "ControllerKind", "Problem", "ResourceType", "check_store", "spec_of"]

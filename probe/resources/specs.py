@@ -1,0 +1,40 @@
+"""What the store says of a resource, turned into what the core knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from bindings.model import Resource, Store, VirtualServer
+from probe.lifecycle.spec import Spec
+from probe.resources.checking import ControllerKind
+from probe.resources.types import TYPES
+from probe.values import ResourceId
+
+
+def spec_of(resource: Resource, kinds: Mapping[str, ControllerKind]) -> Spec:
+    """Build the core's view of a checked resource."""
+    kind = kinds[resource.controller.kind]
+    return Spec(
+        id=ResourceId(resource.group, resource.name),
+        traits=TYPES[resource.type].traits,
+        controller=kind.kind,
+        acts=kind.acts,
+        ours_to_stop=kind.ours_to_stop,
+        depends_on=tuple(ResourceId(resource.group, name) for name in resource.depends_on),
+        restart=resource.restart_action != "do-not-restart",
+        restart_threshold=resource.restart_threshold,
+        restart_period_s=resource.restart_period_s,
+        restart_delay_s=resource.restart_delay_s,
+        retry_period_s=resource.retry_period_s,
+        pending_timeout_s=resource.pending_timeout_s,
+        auto_start=resource.auto_start,
+        shape=msgspec.json.encode(resource.controller.parameters).decode() if kind.acts else "",
+    )
+
+
+def virtual_server_of(resource: Resource, store: Store) -> VirtualServer | None:
+    """Return the virtual server that a protocol resource asks, or None for a type without conversation."""
+    key = resource.parameters.get("virtual_server")
+    return store.virtual_servers.get(key) if isinstance(key, str) else None
