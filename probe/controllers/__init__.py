@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from probe.controllers.contract import Controller, ControllerError, OnExit, ParameterProblem, ServiceSpec
+from collections.abc import Mapping
+
+from probe.controllers.contract import Controller, ControllerError, OnExit, ServiceSpec
 from probe.controllers.none import NoController
-from probe.controllers.parameters import KINDS, parameter_problems
+from probe.controllers.parameters import none_problems, process_problems
 from probe.controllers.process import ProcessController
 from probe.environment import Environment
+from probe.resources.checking import ControllerKind
 
-__all__ = [
-    "KINDS",
-    "Controller",
-    "ControllerError",
-    "OnExit",
-    "ParameterProblem",
-    "ServiceSpec",
-    "controllers_by_kind",
-    "parameter_problems",
-]
+__all__ = ["CONTROLLER_KINDS", "Controller", "ControllerError", "OnExit", "ServiceSpec", "controllers_by_kind"]
+
+CONTROLLER_KINDS: Mapping[str, ControllerKind] = {
+    kind.kind: kind
+    for kind in (
+        ControllerKind("none", NoController.acts, NoController.ours_to_stop, none_problems),
+        ControllerKind("process", ProcessController.acts, ProcessController.ours_to_stop, process_problems),
+    )
+}
 
 
 def controllers_by_kind(environment: Environment, state_dir: str, on_exit: OnExit) -> dict[str, Controller]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from probe.resources.checking import Problem
 from probe.values import Incarnation, ResourceId, Verdict
 
 OnExit = Callable[[ResourceId, Incarnation, Verdict], None]
@@ -26,19 +27,10 @@ class ControllerError(Exception):
         self.verdict = verdict
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterProblem:
-    """One mistake in a controller's parameters: which key, what is wrong, what would mend it."""
-
-    key: str
-    message: str
-    hint: str = ""
-
-
 class ParametersError(ValueError):
     """Parameters that cannot be used; `problems` holds all of them."""
 
-    def __init__(self, problems: tuple[ParameterProblem, ...]) -> None:
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("; ".join(f"{problem.key}: {problem.message}" for problem in problems))
         self.problems = problems
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from probe.controllers.contract import ParameterProblem, ParametersError
+from probe.controllers.contract import ParametersError
+from probe.resources.checking import Problem
 
 COMMAND_WORDS_MAX = 1024
 ENVIRONMENT_NAMES_MAX = 256
@@ -34,10 +35,10 @@ class _Reading:
     """The parameters being read and what was found wrong so far."""
 
     parameters: Mapping[str, object]
-    problems: list[ParameterProblem] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
     def wrong(self, key: str, message: str, hint: str = "") -> None:
-        self.problems.append(ParameterProblem(key, message, hint))
+        self.problems.append(Problem(key, message, hint))
 
     def unknown_keys(self, known: tuple[str, ...]) -> None:
         for key in self.parameters:
@@ -65,30 +66,18 @@ def process_parameters(parameters: Mapping[str, object]) -> ProcessParameters:
     return read
 
 
-def _no_parameters(parameters: Mapping[str, object]) -> None:
-    reading = _Reading(parameters)
-    for key in parameters:
-        reading.wrong(key, f'unknown key "{key}": controller none takes no parameters')
-    if reading.problems:
-        raise ParametersError(tuple(reading.problems))
-
-
-_READERS = {"none": _no_parameters, "process": process_parameters}
-KINDS = tuple(_READERS)
-
-
-def parameter_problems(kind: str, parameters: Mapping[str, object]) -> tuple[ParameterProblem, ...]:
-    """List what is wrong with a controller as configured; an unknown kind is a problem of the key `kind`."""
-    reader = _READERS.get(kind)
-    if reader is None:
-        near = difflib.get_close_matches(kind, KINDS, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else f"there are: {', '.join(KINDS)}"
-        return (ParameterProblem("kind", f'unknown controller "{kind}"', hint),)
+def process_problems(parameters: Mapping[str, object]) -> tuple[Problem, ...]:
+    """List what is wrong with the parameters of the process controller."""
     try:
-        reader(parameters)
+        process_parameters(parameters)
     except ParametersError as error:
         return error.problems
     return ()
+
+
+def none_problems(parameters: Mapping[str, object]) -> tuple[Problem, ...]:
+    """List the parameters of the controller none, which takes none."""
+    return tuple(Problem(key, "controller none takes no parameters") for key in parameters)
 
 
 def _command(reading: _Reading) -> tuple[str, ...]:
