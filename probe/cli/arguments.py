@@ -152,8 +152,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = _dispatch(words)
         sys.stdout.flush()
-    except SystemExit as ending:  # argparse's way to end: --help, --version, bad usage
-        return ending.code if isinstance(ending.code, int) else EXIT_OK
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # `looksalive status | head`: nobody reads on; the interpreter's own flush must not fail
@@ -163,6 +161,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
+    try:
+        return _carry_out(words)
+    except SystemExit as ending:  # argparse's way to end: --help, --version, bad usage
+        return ending.code if isinstance(ending.code, int) else EXIT_OK
+
+
+def _carry_out(words: list[str]) -> int:
     command = next((command for command in COMMANDS if words and words[0] == command.name), None)
     if command is None:
         _explain(words)

@@ -102,7 +102,7 @@ def run_session(
         from probe.environment.clock import LoopClock
 
         async with connected(url, token) as client:
-            return await conduct(arguments, Session(client, LoopClock(asyncio.get_running_loop())))
+            return await conduct(arguments, Session(client, LoopClock()))
 
     try:
         return asyncio.run(talk())

@@ -86,15 +86,14 @@ def _draw_group(members: list[dict[str, Any]], style: Style) -> Iterator[str]:
     for resource in members:
         parent = next((provider for provider in _providers(resource) if provider in ids), None)
         children.setdefault(parent, []).append(resource)
-    width = max(len(safe(_name(resource))) for resource in members)
     lines: list[tuple[str, dict[str, Any]]] = []
     seen: set[str] = set()
     _branch(children, None, "", style, lines, seen)
     # what hangs under a circle of dependencies is still shown
     lines.extend((_corners(style)[1], resource) for resource in members if resource["id"] not in seen)
-    widest = max(len(prefix) for prefix, _ in lines)
+    widest = max(len(prefix + safe(_name(resource))) for prefix, resource in lines)
     for prefix, resource in lines:
-        gap = " " * (width + widest - len(prefix) - len(safe(_name(resource))))
+        gap = " " * (widest - len(prefix + safe(_name(resource))))
         yield style.paint("dim", prefix) + _line(resource, gap, style)
 
 

@@ -59,12 +59,12 @@ async def _follow(arguments: argparse.Namespace, session: Session, operation: di
                 print_json(operation)
             complain(
                 arguments.command,
-                f"operation {operation['id']} is still pending after {duration_text(arguments.timeout_s)}; it goes on, "
-                f"looksalive status {arguments.target} shows how far it is",
+                f"operation {operation['operation']} is still pending after {duration_text(arguments.timeout_s)}; "
+                f"it goes on, and looksalive status {arguments.target} shows how far it is",
             )
             return EXIT_FAILED
         await clock.sleep(POLL_S)
-        operation = await session.client.ask(f"/api/v1/operations/{operation['id']}")
+        operation = await session.client.ask(f"/api/v1/operations/{operation['operation']}")
         if not _is_operation(operation):
             return _garbled(arguments)
     if arguments.json:
@@ -75,15 +75,17 @@ async def _follow(arguments: argparse.Namespace, session: Session, operation: di
 
 
 def _garbled(arguments: argparse.Namespace) -> int:
-    complain(arguments.command, "the answer is no operation with an id and a state; is that looksalive?")
+    complain(arguments.command, "the answer is no operation with its number and state; is that looksalive?")
     return EXIT_CANNOT_ASK
 
 
 def _is_operation(document: Any) -> bool:
-    return isinstance(document, dict) and isinstance(document.get("id"), int) and isinstance(document.get("state"), str)
+    if not isinstance(document, dict):
+        return False
+    return isinstance(document.get("operation"), int) and isinstance(document.get("state"), str)
 
 
 def _told(operation: dict[str, Any]) -> str:
     reason = f": {operation['reason']}" if operation.get("reason") else ""
     what = f"{operation.get('verb')} {operation.get('target')} {operation['state']}"
-    return safe(f"operation {operation['id']}: {what}{reason}")
+    return safe(f"operation {operation['operation']}: {what}{reason}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
+from shutil import get_terminal_size
+from typing import Any, TextIO
 
 from probe.cli.arguments import EXIT_FAILED, EXIT_OK
 from probe.cli.errors import Unreachable
@@ -55,7 +56,8 @@ async def wait(arguments: argparse.Namespace, session: Session) -> int:
             status = await _ask(session, status, deadline - clock.now())
             trouble = ""
         except Unreachable as error:
-            trouble = str(error)
+            if not (trouble and error.timed_out):  # the last question has little time: the reason before it says more
+                trouble = str(error)
         missing = _missing(arguments.targets, arguments.goal, status)
         if not trouble and not missing:
             progress.clear()
@@ -135,23 +137,18 @@ def _gave_up(arguments: argparse.Namespace, status: Any, missing: list[str], tro
 class Progress:
     """One line on stderr that is written over, only where stderr is a terminal."""
 
-    def __init__(self, goal: str) -> None:
+    def __init__(self, goal: str, stream: TextIO | None = None) -> None:
         self._goal = goal
-        self._shown = sys.stderr.isatty()
+        self._stream = sys.stderr if stream is None else stream
+        self._shown = self._stream.isatty()
 
     def show(self, what: str, waited_s: float) -> None:
         """Write over the line."""
         if self._shown:
             line = safe(f"waiting for {self._goal} ({duration_text(waited_s)}): {what}")
-            print(f"\r\x1b[K{line[: _columns() - 1]}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{line[: get_terminal_size().columns - 1]}", end="", file=self._stream, flush=True)
 
     def clear(self) -> None:
         """Take the line away again."""
         if self._shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-def _columns() -> int:
-    from shutil import get_terminal_size
-
-    return get_terminal_size().columns
+            print("\r\x1b[K", end="", file=self._stream, flush=True)

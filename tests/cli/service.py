@@ -1,0 +1,162 @@
+"""A small real HTTP server that imitates the routes of the running service; it lives in a thread of its own.
+
+The commands under test run their own event loop, so the server cannot share the test's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aiohttp import web
+
+START_TIMEOUT_S = 10.0
+ENDING = web.AppKey("ending", asyncio.Event)
+TOKEN = "correct-horse"
+
+
+def resource(id: str, **fields: Any) -> dict[str, Any]:
+    """Make a resource object as the API tells it: online and alive unless told otherwise."""
+    return {
+        "id": id,
+        "alive": True,
+        "verdict": "alive",
+        "stale": False,
+        "state": "online",
+        "reason": "matched",
+        "evidence": "220 mx ESMTP",
+        "age_s": 3.2,
+        "root_cause": None,
+        "type": "smtp",
+        "controller": "none",
+        "desired": "online",
+        "since": 1_700_000_000.0,
+        "restarts": 0,
+        "restarts_left": 2,
+        "operation": None,
+        "depends_on": [],
+        "waiting_for": [],
+        "pid": None,
+        **fields,
+    }
+
+
+def status_of(revision: int, *resources: dict[str, Any]) -> dict[str, Any]:
+    """Make the whole status document."""
+    names = dict.fromkeys(resource["id"].partition("/")[0] for resource in resources)
+    groups = [{"name": name, "owner": "node-1", "state": "online", "resources": 1} for name in names]
+    return {"revision": revision, "node": "node-1", "groups": groups, "resources": list(resources), "next": None}
+
+
+class FakeService:
+    """Plays a list of status documents: each long poll moves on to the next one, the last one holds."""
+
+    def __init__(self, *statuses: dict[str, Any]) -> None:
+        self.statuses = list(statuses)
+        self.url = ""
+        self.asked: list[str] = []  # method and path with query, in order
+        self.authorizations: list[str] = []
+        self.bodies: list[Any] = []
+        self.operations: list[dict[str, Any]] = []  # what each look at an operation answers, the last one holds
+        self.raw: Callable[[web.Request], web.Response] | None = None  # answers instead of everything else
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The document that is in force."""
+        return self.statuses[0]
+
+    def application(self) -> web.Application:
+        """Build the routes."""
+        application = web.Application(middlewares=[self._record])
+        ending = asyncio.Event()
+
+        async def end(_: web.Application) -> None:
+            ending.set()
+
+        application.on_shutdown.append(end)
+        application[ENDING] = ending
+        application.router.add_get("/api/v1/status", self._status)
+        application.router.add_get("/api/v1/resources/{group}/{name}", self._resource)
+        application.router.add_get("/api/v1/operations/{id}", self._operation)
+        application.router.add_post("/api/v1/{kind:resources|groups}/{target:.+}/{verb}", self._verb)
+        return application
+
+    @web.middleware
+    async def _record(self, request: web.Request, handler: Any) -> Any:
+        self.asked.append(f"{request.method} {request.path_qs}")
+        self.authorizations.append(request.headers.get("Authorization", ""))
+        return self.raw(request) if self.raw is not None else await handler(request)
+
+    async def _status(self, request: web.Request) -> web.Response:
+        if "wait" in request.query:
+            if len(self.statuses) == 1:
+                await request.app[ENDING].wait()  # nothing more will happen: the client has to give up
+            self.statuses.pop(0)
+        group = request.query.get("group")
+        resources = [r for r in self.status["resources"] if group in (None, r["id"].partition("/")[0])]
+        return web.json_response({**self.status, "resources": resources})
+
+    async def _resource(self, request: web.Request) -> web.Response:
+        id = f"{request.match_info['group']}/{request.match_info['name']}"
+        for known in self.status["resources"]:
+            if known["id"] == id:
+                return web.json_response(known)
+        return refusal(404, "not_found", f"there is no resource {id}")
+
+    async def _operation(self, request: web.Request) -> web.Response:
+        operation = self.operations[0]
+        if len(self.operations) > 1:
+            self.operations.pop(0)
+        return web.json_response(operation)
+
+    async def _verb(self, request: web.Request) -> web.Response:
+        self.bodies.append((request.content_type, await request.json()))
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return refusal(401, "unauthorized", "control needs a token")
+        return web.json_response(operation_of(request.match_info["verb"], request.match_info["target"]), status=202)
+
+
+def operation_of(verb: str, target: str, state: str = "pending", reason: str = "") -> dict[str, Any]:
+    """Make an operation as the API tells it."""
+    return {
+        "operation": 12,
+        "verb": verb,
+        "target": target,
+        "state": state,
+        "reason": reason,
+        "asked_at": 1_700_000_000.0,
+        "ended_at": None,
+    }
+
+
+def refusal(status: int, code: str, message: str) -> web.Response:
+    """Answer with an error in the API's one shape."""
+    return web.json_response({"error": {"code": code, "message": message}}, status=status)
+
+
+@contextmanager
+def serving(service: FakeService, port: int = 0) -> Iterator[FakeService]:
+    """Serve on loopback until the block ends."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    runner = web.AppRunner(service.application(), shutdown_timeout=0.1)
+    try:
+        service.url = asyncio.run_coroutine_threadsafe(_start(runner, port), loop).result(START_TIMEOUT_S)
+        yield service
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(START_TIMEOUT_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _start(runner: web.AppRunner, port: int) -> str:
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port)
+    await site.start()
+    host, bound = runner.addresses[0][:2]
+    return f"http://{host}:{bound}"
