@@ -6,17 +6,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, ResourceReport
+from probe.lifecycle.report import Refusal as Refusal  # the API's callers find it here
 from probe.values import ResourceId
-
-
-class Refusal(Exception):
-    """A verb that was understood and not carried out. `status` is 404, 409 or 503; `code` a stable word."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
 
 
 class Subscription(Protocol):

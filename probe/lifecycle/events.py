@@ -78,6 +78,13 @@ class OperationFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """The service of an earlier run of ours still runs: going online will only have to take it over."""
+
+    id: ResourceId
+
+
+@dataclass(frozen=True, slots=True)
 class Exited:
     """The service of that incarnation ended by itself, or by a hand that is not ours."""
 
@@ -113,9 +120,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """We are asked to end: with `stop`, what the process controller runs is taken offline in reverse order."""
-
-    stop: bool
+    """We are asked to end: what the process controller runs is taken offline in reverse order, nothing else starts."""
 
 
-Event = Configured | Asked | Started | Stopped | OperationFailed | Exited | Probed | Owned | Tick | Drained
+Event = Configured | Asked | Started | Stopped | OperationFailed | Found | Exited | Probed | Owned | Tick | Drained

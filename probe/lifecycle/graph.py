@@ -58,6 +58,15 @@ def is_doomed(draft: Draft, provider: Record) -> bool:
     return must_stop(draft, provider) or (provider.spec.acts and provider.state is not State.ONLINE)
 
 
+def must_not_be_found_running(draft: Draft, record: Record) -> bool:
+    """Whether a service that an earlier run left running is to be stopped instead of waiting to be taken over."""
+    if draft.decision.draining:
+        return record.spec.ours_to_stop
+    return told_to_stop(draft, record) or any(
+        provider.spec.acts and provider.state is State.FAILED for provider in providers(draft, record)
+    )
+
+
 def providers_online(draft: Draft, record: Record) -> bool:
     """Whether everything it depends on is online and will stay so (S16)."""
     return all(

@@ -29,6 +29,7 @@ def start(draft: Draft, record: Record, trigger: Trigger) -> None:
         due=draft.now + spec.pending_timeout_s if timed else None,
         worker=op if spec.acts else None,
         spent=False,
+        remains=Remains.NONE,
         reason=Reason.NOT_YET,
         evidence="",
         root_cause=None,

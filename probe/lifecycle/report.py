@@ -70,3 +70,13 @@ class EventReport:
     root_cause: str | None
     trigger: str  # "probe", "kernel", "process", "operator", "timer", "store", "dependency", "controller"
     operation: OpId | None
+
+
+class Refusal(Exception):
+    """A verb that was understood and not carried out. `status` is 404, 409 or 503; `code` a stable word."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message

@@ -75,6 +75,10 @@ def _consider_offline(draft: Draft, record: Record, trigger: Trigger) -> None:
         record = draft.put(record, spec=record.next_spec, next_spec=None)
     if record.bounce:
         record = draft.put(record, bounce=False)
+    if record.remains is Remains.SOME and graph.must_not_be_found_running(draft, record):
+        if not graph.has_blockers(draft, record):
+            operations.stop(draft, record, trigger)
+        return
     if graph.must_stop(draft, record) or draft.decision.draining or record.worker is not None:
         return
     if not record.spec.acts or graph.providers_online(draft, record):

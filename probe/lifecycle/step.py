@@ -15,6 +15,7 @@ from probe.lifecycle.events import (
     Drained,
     Event,
     Exited,
+    Found,
     OperationFailed,
     Owned,
     Probed,
@@ -43,6 +44,9 @@ def step(world: World, event: Event, now: float) -> Decision:
         case Started() | Stopped() | OperationFailed():
             subject = event.id
             _answer(draft, event)
+        case Found():
+            subject = event.id
+            _found(draft, event)
         case Exited():
             subject = event.id
             _exited(draft, event)
@@ -53,7 +57,7 @@ def step(world: World, event: Event, now: float) -> Decision:
             for id in draft.due():
                 _overdue(draft, id)
         case Drained():
-            _drain(draft, event)
+            _drain(draft)
         case _:
             assert_never(event)
     settle(draft, subject)
@@ -66,7 +70,7 @@ def _trigger_of(event: Event) -> Trigger:
             return Trigger.STORE
         case Asked() | Drained():
             return Trigger.OPERATOR
-        case Started() | Stopped() | OperationFailed():
+        case Started() | Stopped() | OperationFailed() | Found():
             return Trigger.CONTROLLER
         case Exited() | Probed():
             return event.trigger
@@ -111,13 +115,19 @@ def _late(draft: Draft, record: Record, event: Started | Stopped | OperationFail
         draft.put(record, remains=Remains.NONE)
 
 
+def _found(draft: Draft, event: Found) -> None:
+    record = draft.record(event.id)
+    if record is not None and record.state is State.OFFLINE:
+        draft.put(record, remains=Remains.SOME)
+
+
 def _exited(draft: Draft, event: Exited) -> None:
     record = draft.record(event.id)
     if record is None or record.incarnation != event.incarnation:
         return
     if record.state in (State.ONLINE, State.ONLINE_PENDING):
         operations.fail(draft, record, event.verdict, draft.trigger)
-    elif record.state is State.FAILED and record.phase is None:
+    elif record.state in (State.FAILED, State.OFFLINE) and record.phase is None:
         draft.put(record, remains=Remains.NONE)
 
 
@@ -155,10 +165,9 @@ def _overdue(draft: Draft, id: ResourceId) -> None:
             draft.put(record, due=None, spent=False)
 
 
-def _drain(draft: Draft, event: Drained) -> None:
+def _drain(draft: Draft) -> None:
     draft.decision.draining = True
-    if event.stop:
-        for id in draft.all_ids():
-            record = draft.record(id)
-            if record is not None and record.spec.ours_to_stop:
-                draft.put(record)
+    for id in draft.all_ids():
+        record = draft.record(id)
+        if record is not None and record.spec.ours_to_stop:
+            draft.put(record)

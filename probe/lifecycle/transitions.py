@@ -29,6 +29,7 @@ class Input(StrEnum):
 
 TABLE: dict[tuple[State, Input], State] = {
     (State.OFFLINE, Input.START): State.ONLINE_PENDING,
+    (State.OFFLINE, Input.STOP): State.OFFLINE_PENDING,  # an earlier run of ours left it running
     (State.ONLINE_PENDING, Input.READY): State.ONLINE,
     (State.ONLINE_PENDING, Input.FAIL): State.FAILED,
     (State.ONLINE_PENDING, Input.OVERDUE): State.FAILED,

@@ -1,0 +1,140 @@
+"""What everybody is told of a decision: the journal of edges, the revision, the log's sentence, the counters."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from probe.environment import Clock
+from probe.history import Recent
+from probe.lifecycle.report import EventReport
+from probe.lifecycle.world import Decision, Request, Transition, World
+from probe.metrics import Metrics
+from probe.values import Reason, State
+
+_log = logging.getLogger("looksalive.state")
+
+
+class Feed:
+    """Tells edges; a steady round never comes here, so the revision rises on edges alone."""
+
+    def __init__(self, clock: Clock, metrics: Metrics) -> None:
+        self.revision = 1
+        self.recent = Recent()
+        self._clock = clock
+        self._metrics = metrics
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    def tell(self, world: World, decision: Decision) -> None:
+        """Tell a decision before it is applied: the world still shows what was."""
+        for transition in decision.transitions:
+            self._tell_transition(transition)
+        for id in decision.restarted:
+            self._metrics.restarted(id)
+        for request in decision.requests.values():
+            if request.state != "pending":
+                self._tell_request(request)
+        if decision.transitions or decision.requests or _is_visible(world, decision):
+            self._advance()
+
+    async def wait_past(self, revision: int, timeout_s: float) -> int:
+        """Return the revision once it is above `revision`, or what it is after `timeout_s`."""
+        if self.revision > revision or timeout_s <= 0:
+            return self.revision
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        timer = self._clock.call_at(self._clock.now() + timeout_s, lambda: _wake(waiter))
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiters.discard(waiter)
+        return self.revision
+
+    def _advance(self) -> None:
+        self.revision += 1
+        for waiter in self._waiters:
+            _wake(waiter)
+
+    def _tell_transition(self, transition: Transition) -> None:
+        self._metrics.transition(transition.id, transition.from_, transition.to, transition.trigger)
+        cause = None if transition.root_cause is None else str(transition.root_cause)
+        event = EventReport(
+            seq=self.recent.last_seq + 1,
+            time=self._clock.wall(),
+            id=str(transition.id),
+            kind="state",
+            from_=transition.from_,
+            to=transition.to,
+            reason=transition.reason,
+            evidence=transition.evidence,
+            root_cause=cause,
+            trigger=transition.trigger,
+            operation=transition.operation,
+        )
+        self.recent.add(event)
+        _log.log(
+            logging.WARNING if transition.to is State.FAILED else logging.INFO,
+            _sentence(transition),
+            extra={
+                "fields": {
+                    "seq": event.seq,
+                    "id": event.id,
+                    "from": event.from_,
+                    "to": event.to,
+                    "reason": event.reason,
+                    "evidence": event.evidence,
+                    "root_cause": cause,
+                    "trigger": event.trigger,
+                    "operation": event.operation,
+                }
+            },
+        )
+
+    def _tell_request(self, request: Request) -> None:
+        self.recent.add(
+            EventReport(
+                seq=self.recent.last_seq + 1,
+                time=self._clock.wall(),
+                id=request.target,
+                kind="operation",
+                from_="pending",
+                to=request.state,
+                reason=request.reason,
+                evidence=request.verb,
+                root_cause=None,
+                trigger="operator",
+                operation=request.op,
+            )
+        )
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _sentence(transition: Transition) -> str:
+    """Say a change of state: `evs1/smtp went from online to failed: connect_refused (...), seen by probe`."""
+    why = "" if transition.reason in (Reason.NOT_YET, Reason.MATCHED) else f": {transition.reason}"
+    if why and transition.evidence:
+        why += f" ({transition.evidence})"
+    if transition.root_cause is not None:
+        why += f", because {transition.root_cause} is down"
+    return f"{transition.id} went from {transition.from_} to {transition.to}{why}, seen by {transition.trigger}"
+
+
+def _is_visible(world: World, decision: Decision) -> bool:
+    """Whether a reader would see a difference although no state changed."""
+    for id, record in decision.records.items():
+        before = world.records.get(id)
+        if record is None or before is None:
+            return True
+        if (record.reason, record.root_cause, record.op, record.wanted) != (
+            before.reason,
+            before.root_cause,
+            before.op,
+            before.wanted,
+        ):
+            return True
+    return False

@@ -1,0 +1,45 @@
+"""From a store folder to what can be run: read, parse, check, and the specs of the core. Blocking; used in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bindings.parse import StoreError
+
+from bindings.model import Resource, Store, VirtualServer
+from bindings.store import StoreFolder
+from probe.lifecycle.spec import Spec
+from probe.resources import ControllerKind, check_store, spec_of
+from probe.resources.specs import virtual_server_of
+from probe.values import ResourceId
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A store that passed every check."""
+
+    store: Store
+    kinds: Mapping[str, ControllerKind]
+
+    def resource(self, id: ResourceId) -> Resource | None:
+        """Return the resource as configured, or None when the store lacks it."""
+        group = self.store.groups.get(id.group)
+        return None if group is None else group.resources.get(id.name)
+
+    def virtual_server(self, resource: Resource) -> VirtualServer | None:
+        """Return what a protocol resource asks, or None for a type without conversation."""
+        return virtual_server_of(resource, self.store)
+
+    def spec(self, id: ResourceId) -> Spec:
+        """Return the core's view of a resource of the store."""
+        return spec_of(self.store.groups[id.group].resources[id.name], self.kinds)
+
+
+def load_checked(folder: StoreFolder, kinds: Mapping[str, ControllerKind]) -> Loaded:
+    """Read and check a store folder. Raises StoreError with every mistake of both kinds."""
+    store = folder.load()
+    problems = check_store(store, kinds)
+    if problems:
+        raise StoreError(tuple(problems))
+    return Loaded(store, kinds)

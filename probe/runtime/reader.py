@@ -1,0 +1,130 @@
+"""The runtime as the API sees it: reading costs no probe and no I/O (S7), asking only posts events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from probe.history import RecentSubscription
+from probe.lifecycle.events import Asked, Verb
+from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
+from probe.lifecycle.world import Record, Refused
+from probe.runtime.inventory import Inventory
+from probe.runtime.loop import Runtime
+from probe.runtime.reports import report_group, report_operation, report_resource
+from probe.values import OpId, ResourceId
+
+WAIT_S_MAX = 300.0
+
+
+class Reader:
+    """Reads the world and the cache; turns verbs into events."""
+
+    def __init__(self, runtime: Runtime, inventory: Inventory, node: str) -> None:
+        self.node = node
+        self._runtime = runtime
+        self._inventory = inventory
+
+    @property
+    def revision(self) -> int:
+        """Return what rises on edges, never on a probe."""
+        return self._runtime.feed.revision
+
+    @property
+    def serving(self) -> bool:
+        """Say that we serve: who asks over HTTP has the answer by being answered."""
+        return True
+
+    @property
+    def not_ready(self) -> str:
+        """Name what is missing before the first round is done; empty when nothing is."""
+        if not self._inventory.told:
+            return "the store is not loaded yet"
+        if not self._runtime.monitors.first_round_done:
+            return "the first round of checks is not done yet"
+        return ""
+
+    def resource(self, id: ResourceId) -> ResourceReport | None:
+        """Describe one resource, or None."""
+        record = self._runtime.world.records.get(id)
+        return None if record is None else self._report(record)
+
+    def resources(self) -> Iterator[ResourceReport]:
+        """Describe every resource, group by group in the order of the store."""
+        world = self._runtime.world
+        for group in list(world.groups.values()):
+            for id in group.members:
+                record = world.records.get(id)
+                if record is not None:
+                    yield self._report(record)
+
+    def groups(self) -> Iterator[GroupReport]:
+        """Describe every group."""
+        world = self._runtime.world
+        for group in list(world.groups.values()):
+            yield report_group(world, group, self.node)
+
+    def operation(self, id: int) -> OperationReport | None:
+        """Describe an operator's request, or None when it is unknown or long past."""
+        request = self._runtime.world.requests.get(OpId(id))
+        return None if request is None else report_operation(request, self._wall_of)
+
+    def events_after(self, seq: int, limit: int) -> list[EventReport]:
+        """List the edges behind `seq`, at most `limit`."""
+        return self._runtime.feed.recent.after(seq, limit)
+
+    def subscribe(self) -> RecentSubscription:
+        """Begin a feed of edges."""
+        return self._runtime.feed.recent.subscribe()
+
+    async def wait_past(self, revision: int, timeout_s: float) -> int:
+        """Return the revision once it is above `revision`, or what it is after `timeout_s`."""
+        return await self._runtime.feed.wait_past(revision, min(timeout_s, WAIT_S_MAX))
+
+    async def ask_resource(self, verb: str, id: ResourceId, by: str) -> OperationReport:
+        """Ask something of a resource. Raises Refusal."""
+        return await self._ask(Asked(Verb(verb), id, by))
+
+    async def ask_group(self, verb: str, group: str, by: str) -> OperationReport:
+        """Ask something of a whole group. Raises Refusal."""
+        return await self._ask(Asked(Verb(verb), group, by))
+
+    def metabase(self, path: str) -> tuple[int, dict[str, object]] | None:
+        """Return (revision, the key's own properties), or None."""
+        return self._inventory.folder.metabase_key(path)
+
+    async def _ask(self, event: Asked) -> OperationReport:
+        decision = await self._runtime.ask(event)
+        if isinstance(decision.answer, Refused):
+            raise Refusal(_STATUS.get(decision.answer.code, 409), decision.answer.code, decision.answer.message)
+        assert decision.answer is not None
+        desired = self._inventory.desired
+        changed = False
+        for id, record in decision.records.items():
+            if record is not None and record.request == decision.answer:
+                desired.want(id, record.wanted)
+                changed = True
+        if changed:
+            await asyncio.to_thread(desired.save)
+        report = self.operation(decision.answer)
+        assert report is not None
+        return report
+
+    def _report(self, record: Record) -> ResourceReport:
+        runtime = self._runtime
+        service = runtime.services.get(record.id)
+        return report_resource(
+            runtime.world,
+            record,
+            runtime.monitors.reading(record.id),
+            now=runtime.clock.now(),
+            wall=runtime.clock.wall(),
+            pid=None if service is None else service.controller.pid(record.id),
+        )
+
+    def _wall_of(self, at: float) -> float:
+        clock = self._runtime.clock
+        return clock.wall() - (clock.now() - at)
+
+
+_STATUS = {"not_found": 404, "draining": 503}

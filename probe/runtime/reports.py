@@ -1,0 +1,92 @@
+"""What readers see, put together from the core's record and the monitor's last reading. No I/O, no probe (S7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from probe.lifecycle import restarts
+from probe.lifecycle.report import GroupReport, OperationReport, ResourceReport
+from probe.lifecycle.world import GroupRecord, Record, Request, World
+from probe.monitor.cache import Reading
+from probe.values import Outcome, Reason, ResourceId, State
+
+
+def report_resource(
+    world: World, record: Record, reading: Reading | None, *, now: float, wall: float, pid: int | None
+) -> ResourceReport:
+    """Describe one resource at `now`; `reading` is what the cache holds of it."""
+    stale = reading is not None and record.watched and reading.stale(now)
+    level = reading.alive if reading is not None and reading.alive is not None else True
+    verdict, reason, evidence = _last_word(record, reading, stale=stale)
+    return ResourceReport(
+        id=record.id,
+        type=record.spec.traits.type,
+        controller=record.spec.controller,
+        state=record.state,
+        desired=State.ONLINE if record.wanted else State.OFFLINE,
+        alive=record.state is State.ONLINE and level,
+        verdict=verdict,
+        stale=stale,
+        reason=reason,
+        evidence=evidence,
+        age_s=None if reading is None else max(0.0, now - reading.at),
+        root_cause=record.root_cause,
+        since=wall - (now - record.since),
+        restarts=record.restarts,
+        restarts_left=restarts.left(record.attempts, record.spec, now),
+        operation=record.op,
+        depends_on=record.spec.depends_on,
+        waiting_for=tuple(_waiting_for(world, record)),
+        pid=pid,
+    )
+
+
+def _last_word(record: Record, reading: Reading | None, *, stale: bool) -> tuple[Outcome, Reason, str]:
+    """Choose what to say: of a failed resource why it failed, else the last raw result."""
+    raw = reading.verdict if reading is not None and record.watched else None
+    if raw is None:
+        outcome = {State.ONLINE: Outcome.ALIVE, State.FAILED: Outcome.FAILED}.get(record.state, Outcome.UNKNOWN)
+        return outcome, record.reason, record.evidence
+    if stale:
+        return Outcome.UNKNOWN, Reason.STALE, raw.evidence
+    if record.state is State.FAILED:
+        return raw.outcome, record.reason, record.evidence
+    return raw.outcome, raw.reason, raw.evidence
+
+
+def _waiting_for(world: World, record: Record) -> Iterator[ResourceId]:
+    if record.wanted and record.spec.acts and record.state in (State.OFFLINE, State.FAILED):
+        for id in record.spec.depends_on:
+            provider = world.records.get(id)
+            if provider is not None and provider.state is not State.ONLINE:
+                yield id
+
+
+def report_group(world: World, group: GroupRecord, node: str) -> GroupReport:
+    """Describe one group by the worst that is in it."""
+    states = [world.records[id].state for id in group.members if id in world.records]
+    return GroupReport(group.name, node if group.here else "", _worst(states), len(states))
+
+
+def _worst(states: list[State]) -> str:
+    if State.FAILED in states:
+        return "failed"
+    if State.ONLINE_PENDING in states or State.OFFLINE_PENDING in states:
+        return "pending"
+    kinds = set(states)
+    if kinds <= {State.ONLINE}:
+        return "online"
+    return "offline" if kinds == {State.OFFLINE} else "partial"
+
+
+def report_operation(request: Request, wall_of: Callable[[float], float]) -> OperationReport:
+    """Describe an operator's request."""
+    return OperationReport(
+        id=request.op,
+        verb=request.verb,
+        target=request.target,
+        state=request.state,
+        reason=request.reason,
+        asked_at=wall_of(request.asked_at),
+        ended_at=None if request.ended_at is None else wall_of(request.ended_at),
+    )
