@@ -16,7 +16,7 @@ from tests.e2e.servers.nginx import Nginx
 from tests.e2e.servers.postfix import Postfix
 
 
-def _open_folder() -> Iterator[Path]:
+def open_folder() -> Iterator[Path]:
     """Make a short path that others may enter (pytest's own is closed to them), and end what still uses it."""
     made = Path(tempfile.mkdtemp(prefix="lae2e-"))
     made.chmod(0o755)
@@ -31,13 +31,13 @@ def _open_folder() -> Iterator[Path]:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder of this test's own."""
-    yield from _open_folder()
+    yield from open_folder()
 
 
 @pytest.fixture(scope="session")
 def shared_folder() -> Iterator[Path]:
     """The folder of what all tests share."""
-    yield from _open_folder()
+    yield from open_folder()
 
 
 @pytest.fixture(scope="session")
