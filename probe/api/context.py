@@ -1,0 +1,78 @@
+"""What every handler needs: the service, the numbers, the settings, and the seats that bound who may wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from probe.api.errors import Problem
+from probe.api.fanout import Frames, Seats, Turnstile
+from probe.api.service import Service
+from probe.api.tokens import TokenFile, TokenFiles
+from probe.lifecycle.report import ResourceReport
+from probe.metrics import Metrics
+from probe.values import ResourceId, evidence_of
+
+STREAMS_MAX = 1000  # readers of /api/v1/stream at once
+WAITS_MAX = 1000  # long polls at once
+SCRAPES_MAX = 8  # scrapes of /metrics at once
+WRITERS_PER_PASS = 50  # stream readers written to in one pass of the loop
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """What an operator decides about the outside."""
+
+    allowed_hosts: tuple[str, ...] = ()  # names beside IP literals and loopback names that the Host header may say
+    token_file: str | None = None  # without one, control verbs are off
+    files: TokenFiles | None = None  # the environment's files; needed with a token file
+    instance: str = ""  # differs from run to run, so that an ETag of an earlier run never matches
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Everything a handler may touch."""
+
+    service: Service
+    metrics: Metrics
+    settings: ApiSettings
+    tokens: TokenFile | None
+    streams: Seats = field(default_factory=lambda: Seats(STREAMS_MAX, "streams"))
+    waits: Seats = field(default_factory=lambda: Seats(WAITS_MAX, "long polls"))
+    scrapes: Seats = field(default_factory=lambda: Seats(SCRAPES_MAX, "scrapes"))
+    frames: Frames = field(default_factory=Frames)
+    turnstile: Turnstile = field(default_factory=lambda: Turnstile(WRITERS_PER_PASS))
+
+    def close(self) -> None:
+        """End every request that waits for something to happen."""
+        for seats in (self.streams, self.waits, self.scrapes):
+            seats.clear()
+
+
+API = web.AppKey("api", Api)
+
+
+def resource_id(request: web.Request) -> ResourceId:
+    """Take the resource's id from the path."""
+    return ResourceId(request.match_info["group"], request.match_info["resource"])
+
+
+def find_resource(request: web.Request) -> ResourceReport:
+    """Look up the resource that the path names. Raises Problem (404)."""
+    id = resource_id(request)
+    report = request.app[API].service.resource(id)
+    if report is None:
+        raise Problem(404, "no_such_resource", f"there is no resource {evidence_of(str(id))}")
+    return report
+
+
+def whole_number(request: web.Request, name: str, default: int, low: int, high: int) -> int:
+    """Read a whole number from the query. Raises Problem (400) outside of [low, high]."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    digits = len(str(high))
+    if text.isascii() and text.isdigit() and len(text) <= digits and low <= int(text) <= high:
+        return int(text)
+    raise Problem(400, "bad_query", f"{name} must be a whole number from {low} to {high}")

@@ -1,0 +1,78 @@
+"""What may be asked of us: the verbs, and how far an operation is. Every verb answers at once (S50)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+
+from probe.api.context import API, resource_id
+from probe.api.errors import Problem
+from probe.api.replies import json_reply
+from probe.api.security import WRITER
+from probe.api.shapes import NoBody, operation_of
+from probe.lifecycle.report import OperationReport
+from probe.values import evidence_of
+
+BODY_S_MAX = 10.0
+BODY_BYTES_MAX = 64 * 1024
+OPERATION_ID_MAX = 2**63 - 1
+
+_Verb = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def resource_verb(verb: str) -> _Verb:
+    """Make the handler of a verb on one resource."""
+
+    async def ask(request: web.Request) -> web.StreamResponse:
+        await _read_body(request)
+        service = request.app[API].service
+        return _accepted(await service.ask_resource(verb, resource_id(request), request[WRITER].name))
+
+    return ask
+
+
+def group_verb(verb: str) -> _Verb:
+    """Make the handler of a verb on a whole group."""
+
+    async def ask(request: web.Request) -> web.StreamResponse:
+        await _read_body(request)
+        service = request.app[API].service
+        return _accepted(await service.ask_group(verb, request.match_info["group"], request[WRITER].name))
+
+    return ask
+
+
+async def operation(request: web.Request) -> web.StreamResponse:
+    """Answer how far an operation is."""
+    text = request.match_info["operation"]
+    known = len(text) <= len(str(OPERATION_ID_MAX)) and text.isascii() and text.isdigit()
+    report = request.app[API].service.operation(int(text)) if known else None
+    if report is None:
+        raise Problem(404, "no_such_operation", "there is no such operation, or it is long over")
+    return json_reply(operation_of(report))
+
+
+async def _read_body(request: web.Request) -> NoBody:
+    """Read the body within its bounds. Raises Problem (400, 408, 413)."""
+    try:
+        async with asyncio.timeout(BODY_S_MAX):
+            raw = await request.read()
+    except TimeoutError:
+        raise Problem(408, "request_timeout", f"the body did not come within {BODY_S_MAX:g} s") from None
+    except web.HTTPRequestEntityTooLarge:
+        raise Problem(413, "content_too_large", f"the body may have {BODY_BYTES_MAX} bytes") from None
+    except web.RequestPayloadError:
+        raise Problem(400, "bad_request", "the body is not framed as its headers say") from None
+    try:
+        return msgspec.json.decode(raw, type=NoBody) if raw else NoBody()
+    except msgspec.ValidationError as error:
+        raise Problem(400, "bad_body", f"the body does not fit: {evidence_of(str(error))}") from None
+    except msgspec.DecodeError:
+        raise Problem(400, "bad_body", "the body is not JSON") from None
+
+
+def _accepted(report: OperationReport) -> web.Response:
+    return json_reply(operation_of(report), 202, {"Location": f"/api/v1/operations/{report.id}"})

@@ -1,0 +1,117 @@
+"""Every route, once: the source of the router, of the gate's rules and of the OpenAPI document."""
+
+from __future__ import annotations
+
+from probe.api import control, events, isalive, metabase, openapi, page, scrape, shapes, status
+from probe.api.route import Handle, Query, Route
+from probe.api.tokens import Role
+from probe.lifecycle.events import Verb
+from probe.values import State
+
+_ONE = "/{group}/{resource}"
+_RESOURCE = "/api/v1/resources/{group}/{resource}"
+_GROUP = "/api/v1/groups/{group}"
+
+_STATUS_QUERY = (
+    Query("limit", "At most so many resources; `next` of the answer leads on.", whole_number=True),
+    Query("after", "Only resources behind this one (group/name), in the order of the store."),
+    Query("group", "Only this group."),
+    Query("state", "Only resources in this state.", values=tuple(map(str, State))),
+    Query("wait", "Hold the answer until the revision is above this one.", whole_number=True),
+    Query("timeout_s", f"How long to hold it, {status.WAIT_S} by default.", whole_number=True),
+)
+_EVENTS_QUERY = (
+    Query("after", "Only events behind this seq.", whole_number=True),
+    Query("limit", f"At most so many, {events.EVENTS_PER_PAGE} by default.", whole_number=True),
+)
+
+
+def _alive(path: str, handle: Handle, summary: str) -> Route:
+    return Route("GET", path + _ONE, handle, summary, shape=shapes.Liveness, also=(503,), errors=(404,))
+
+
+def _verb(path: str, handle: Handle, summary: str) -> Route:
+    return Route(
+        "POST",
+        path,
+        handle,
+        summary,
+        shape=shapes.Operation,
+        code=202,
+        errors=(400, 401, 403, 404, 408, 409, 413, 415, 503),
+        role=Role.OPERATOR,
+        body=shapes.NoBody,
+    )
+
+
+_PROBES = (
+    _alive("/isalive", isalive.isalive, "Whether a resource is alive, from the cache"),
+    _alive("/looksalive", isalive.isalive, "The same as /isalive"),
+    _alive("/livez", isalive.resource_livez, "For a kubelet: fails only for the root cause"),
+    _alive("/readyz", isalive.resource_readyz, "For a kubelet: fails for whatever cannot serve now"),
+    Route("GET", "/livez", isalive.livez, "Whether looksalive serves", shape=shapes.Healthy, errors=(503,)),
+    Route("GET", "/readyz", isalive.readyz, "Whether the first round is done", shape=shapes.Healthy, errors=(503,)),
+)
+
+_READS = (
+    Route(
+        "GET",
+        "/api/v1/status",
+        status.status,
+        "Every group and resource",
+        shape=shapes.Status,
+        empty=(304,),
+        errors=(400, 503),
+        query=_STATUS_QUERY,
+    ),
+    Route("GET", _GROUP, status.group, "One group", shape=shapes.Group, errors=(404,)),
+    Route("GET", _RESOURCE, status.resource, "One resource", shape=shapes.Resource, errors=(404,)),
+    Route(
+        "GET",
+        "/api/v1/events",
+        events.events,
+        "What happened, oldest first",
+        shape=shapes.Events,
+        errors=(400,),
+        query=_EVENTS_QUERY,
+    ),
+    Route(
+        "GET",
+        "/api/v1/stream",
+        events.stream,
+        "Events as they happen; Last-Event-ID resumes",
+        media=("text/event-stream",),
+        errors=(400, 503),
+        query=_EVENTS_QUERY[:1],
+    ),
+    Route(
+        "GET",
+        "/api/v1/operations/{operation}",
+        control.operation,
+        "How far an operation is",
+        shape=shapes.Operation,
+        errors=(404,),
+    ),
+    Route(
+        "GET",
+        "/api/v1/metabase/{path}",
+        metabase.metabase,
+        "A key of the metabase as written",
+        shape=shapes.MetabaseKey,
+        errors=(404,),
+    ),
+    Route("GET", "/metrics", scrape.scrape, "The numbers for Prometheus", media=("text/plain",), errors=(503,)),
+    Route("GET", "/openapi.json", openapi.openapi, "This document"),
+    Route("GET", "/", page.index, "The page, or a table for a terminal", media=("text/html", "text/plain")),
+    Route("GET", "/page/{file}", page.part, "A part of the page", media=tuple(page.MEDIA), errors=(404,)),
+)
+
+_VERBS = (
+    *(_verb(f"{_RESOURCE}/{verb}", control.resource_verb(verb), f"Ask a resource: {verb}") for verb in Verb),
+    *(
+        _verb(f"{_GROUP}/{verb}", control.group_verb(verb), f"Ask a whole group: {verb}")
+        for verb in (Verb.ONLINE, Verb.OFFLINE)
+    ),
+)
+
+ROUTES: tuple[Route, ...] = _PROBES + _READS + _VERBS

@@ -1,0 +1,205 @@
+"""What goes over the wire, field by field; the OpenAPI document is made from these."""
+
+from __future__ import annotations
+
+import msgspec
+
+from probe.lifecycle.report import EventReport, GroupReport, OperationReport, ResourceReport
+from probe.values import Outcome, Reason, State
+
+AGE_DIGITS = 3  # milliseconds are as fine as an age means anything
+
+
+class ErrorDetail(msgspec.Struct, frozen=True):
+    """A stable word for programs and a sentence for people."""
+
+    code: str
+    message: str
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """The body of every answer that is an error."""
+
+    error: ErrorDetail
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    """Whether one resource is alive, from the cache: asking costs no probe (S7)."""
+
+    id: str
+    alive: bool
+    verdict: Outcome
+    stale: bool
+    state: State
+    reason: Reason
+    evidence: str
+    age_s: float | None
+    root_cause: str | None
+
+
+class Resource(Liveness, frozen=True):
+    """One resource with all that is known of it."""
+
+    type: str
+    controller: str
+    desired: State
+    since: float
+    restarts: int
+    restarts_left: int
+    operation: int | None
+    depends_on: tuple[str, ...]
+    waiting_for: tuple[str, ...]
+    pid: int | None
+
+
+class Group(msgspec.Struct, frozen=True):
+    """One group: who owns it, the worst that is in it, how many resources it has."""
+
+    name: str
+    owner: str
+    state: str  # "online", "offline", "partial", "pending" or "failed"
+    resources: int
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Everything, or the page of it that was asked for; `next` is the `after` of the following page."""
+
+    revision: int
+    node: str
+    groups: tuple[Group, ...]
+    resources: tuple[Resource, ...]
+    next: str | None
+
+
+class Event(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """One edge, in the order in which it happened."""
+
+    seq: int
+    time: float
+    id: str
+    kind: str
+    from_: str
+    to: str
+    reason: str
+    evidence: str
+    root_cause: str | None
+    trigger: str
+    operation: int | None
+
+
+class Events(msgspec.Struct, frozen=True):
+    """A page of events; `next` is the `after` of the following page (the one asked with when there are none)."""
+
+    events: tuple[Event, ...]
+    next: int
+
+
+class Overrun(msgspec.Struct, frozen=True):
+    """Told on the stream when events were lost for this reader: read the status again."""
+
+    revision: int
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """A verb that was asked for and how far it is; `operation` is its id."""
+
+    operation: int
+    verb: str
+    target: str
+    state: str  # "pending", "done" or "failed"
+    reason: str
+    asked_at: float
+    ended_at: float | None
+
+
+class MetabaseKey(msgspec.Struct, frozen=True):
+    """One key of the metabase as written, before inheritance."""
+
+    revision: int
+    key: str
+    properties: dict[str, object]
+
+
+class Healthy(msgspec.Struct, frozen=True):
+    """Said by /livez and /readyz when all is well; otherwise they answer an error."""
+
+    ok: bool
+
+
+class NoBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a verb without parameters: `{}`, or nothing."""
+
+
+def liveness_of(report: ResourceReport) -> Liveness:
+    """Write the /isalive view of a resource."""
+    return Liveness(
+        id=str(report.id),
+        alive=report.alive,
+        verdict=report.verdict,
+        stale=report.stale,
+        state=report.state,
+        reason=report.reason,
+        evidence=report.evidence,
+        age_s=None if report.age_s is None else round(report.age_s, AGE_DIGITS),
+        root_cause=str(report.root_cause) if report.root_cause else None,
+    )
+
+
+def resource_of(report: ResourceReport) -> Resource:
+    """Write the whole of a resource."""
+    return Resource(
+        id=str(report.id),
+        alive=report.alive,
+        verdict=report.verdict,
+        stale=report.stale,
+        state=report.state,
+        reason=report.reason,
+        evidence=report.evidence,
+        age_s=None if report.age_s is None else round(report.age_s, AGE_DIGITS),
+        root_cause=str(report.root_cause) if report.root_cause else None,
+        type=report.type,
+        controller=report.controller,
+        desired=report.desired,
+        since=report.since,
+        restarts=report.restarts,
+        restarts_left=report.restarts_left,
+        operation=report.operation,
+        depends_on=tuple(map(str, report.depends_on)),
+        waiting_for=tuple(map(str, report.waiting_for)),
+        pid=report.pid,
+    )
+
+
+def group_of(report: GroupReport) -> Group:
+    """Write a group."""
+    return Group(name=report.name, owner=report.owner, state=report.state, resources=report.resources)
+
+
+def event_of(report: EventReport) -> Event:
+    """Write an event."""
+    return Event(
+        seq=report.seq,
+        time=report.time,
+        id=report.id,
+        kind=report.kind,
+        from_=report.from_,
+        to=report.to,
+        reason=report.reason,
+        evidence=report.evidence,
+        root_cause=report.root_cause,
+        trigger=report.trigger,
+        operation=report.operation,
+    )
+
+
+def operation_of(report: OperationReport) -> Operation:
+    """Write an operation."""
+    return Operation(
+        operation=report.id,
+        verb=report.verb,
+        target=report.target,
+        state=report.state,
+        reason=report.reason,
+        asked_at=report.asked_at,
+        ended_at=report.ended_at,
+    )
