@@ -1,0 +1,37 @@
+"""The benchmarks' command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.bench.ground import GroundError
+from tests.bench.probes import Plan, measure, table
+
+BESIDE_THE_PROJECT = Path(__file__).parents[3] / "shared" / "bench"
+EXIT_NO_GROUND = 2
+
+
+def main() -> int:
+    """Run the named benchmark and print its table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("benchmark", choices=["probes"])
+    parser.add_argument("--bench-src", type=Path, default=BESIDE_THE_PROJECT, help="folder with bsrv.c and cprobe.c")
+    parser.add_argument("--bindings", type=int, default=Plan.bindings)
+    parser.add_argument("--period", type=float, default=Plan.period_s, metavar="S")
+    parser.add_argument("--seconds", type=float, default=Plan.seconds, help="length of each window", metavar="S")
+    parser.add_argument("--rounds", type=int, default=Plan.rounds)
+    parser.add_argument("--rude", action="store_true", help="close without QUIT, as the floor does")
+    asked = parser.parse_args()
+    plan = Plan(asked.bindings, asked.period, asked.seconds, asked.rounds, polite=not asked.rude)
+    try:
+        rounds = measure(plan, asked.bench_src)
+    except GroundError as error:
+        sys.stderr.write(f"tests.bench: {error}\n")
+        return EXIT_NO_GROUND
+    sys.stdout.write(table(plan, rounds) + "\n")
+    return 0
+
+
+sys.exit(main())
