@@ -172,6 +172,10 @@ class Verdict:
 def evidence_of(raw: bytes | str) -> str:
     """Turn untrusted bytes into bounded printable ASCII: escapes for the rest, an ellipsis where cut."""
     data = raw[: EVIDENCE_CHARS_MAX * 4].encode("utf-8", "surrogateescape") if isinstance(raw, str) else raw
+    if len(data) <= EVIDENCE_CHARS_MAX and data.isascii() and b"\\" not in data:
+        plain = data.decode("ascii")
+        if plain.isprintable():  # nearly every greeting: ten times faster than byte by byte
+            return plain
     text = "".join(
         chr(byte) if 0x20 <= byte < 0x7F and byte != 0x5C else f"\\x{byte:02x}"
         for byte in data[: EVIDENCE_CHARS_MAX + 1]

@@ -4,13 +4,29 @@ Rules of a conversation:
 1. The driver (the monitor's engine, a test, the simulator) calls `opened` once, then `received` for each piece of
    plaintext that arrives, `ended` at the peer's end of stream. What `opened`, `received` and `secured` return is sent.
 2. `verdict` is set once and never changes; the driver publishes it at once, even though a polite end may follow.
-3. `finished` says there is nothing more to send or to wait for: the driver closes. A conversation with a verdict that is
-   not finished is saying goodbye (stage `quit`); the driver gives that a small budget of its own.
+3. `finished` says there is nothing more to send or to wait for: the driver closes. A conversation with a verdict that
+   is not finished is saying goodbye (stage `quit`); the driver gives that a small budget of its own.
 4. `wants_tls` becomes true when the peer agreed to STARTTLS; the driver wraps the connection and calls `secured`.
    Bytes that came in the same piece behind the agreement are an injection (CVE-2011-0411): the conversation judges so.
 5. Any chunking of the same bytes gives the same verdict.
 6. `stage` names what is being waited for; the driver times the stages by watching it change, and asks `expired` for the
    verdict when the deadline passes.
+
+What is missing when the deadline passes, and how it is called (the stage is in brackets):
+
+| protocol         | missing                                    | reason                                   |
+|------------------|--------------------------------------------|------------------------------------------|
+| smtp lmtp        | the greeting's last line                   | `banner_timeout` (banner)                |
+| pop3 imap tcp    | the greeting's line                        | `banner_timeout` (banner)                |
+| smtp lmtp pop3   | an answer on the way to STARTTLS           | `step_timeout` (request)                 |
+| and imap         | the handshake after the peer agreed        | `tls_timeout` (tls)                      |
+|                  | the answer over TLS                        | `step_timeout` (response)                |
+| http             | the response: no byte of it came           | `banner_timeout` (request)               |
+|                  | the end of the final response's headers    | `banner_timeout` (response)              |
+|                  | the body, with `body_match`                | `step_timeout` (response)                |
+
+A response's headers are to http what the greeting is to the others (S29 to S32): what the verdict needs from the peer
+first. Bytes that can never become a status line are `http_malformed`, not a time-out.
 """
 
 from __future__ import annotations
