@@ -26,10 +26,20 @@ def configure(draft: Draft, event: Configured) -> None:
     for id in event.removed:
         record = draft.record(id)
         if record is not None:
-            graph.relink(id, record.spec.depends_on, ())
             graph.leave(id)
             draft.put(record, removing=True, wanted=False)
     graph.write()
+
+
+def forget(draft: Draft, record: Record) -> None:
+    """Let a removed resource vanish: only now do its providers stop waiting for it."""
+    for provider in record.spec.depends_on:
+        rest = tuple(each for each in draft.dependents(provider) if each != record.id)
+        draft.decision.dependents[provider] = rest
+    draft.act(actions.Close(record.id))
+    draft.remove(record)
+    for provider in record.spec.depends_on:
+        draft.touched[provider] = None
 
 
 def own(draft: Draft, event: Owned) -> None:

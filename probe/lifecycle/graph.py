@@ -102,3 +102,14 @@ def root_cause(draft: Draft, record: Record) -> ResourceId | None:
         if provider.state is not State.ONLINE:
             return provider.root_cause or provider.id
     return None
+
+
+def holding_provider(draft: Draft, record: Record) -> ResourceId | None:
+    """Name the resource that a held one waits for: what is down, else what is about to go down by our hand."""
+    cause = root_cause(draft, record)
+    if cause is not None:
+        return cause
+    for provider in providers(draft, record):
+        if is_doomed(draft, provider):
+            return holding_provider(draft, provider) or provider.id
+    return None

@@ -126,10 +126,10 @@ def plan_restart(draft: Draft, record: Record, delay_min_s: float = 0.0) -> None
 def stop(draft: Draft, record: Record, trigger: Trigger, *, terminate: bool = False) -> None:
     """Begin an offline (S50), or the operator's terminate, which waits for nobody (S68)."""
     held = not graph.told_to_stop(draft, record) and not draft.decision.draining
-    cause = graph.root_cause(draft, record) if held else None
+    cause = graph.holding_provider(draft, record) if held else None
     record = _unwatch(draft, _cancel_worker(draft, record))
     reason = Reason.DEPENDENCY_DOWN if held else Reason.SERVICE_STOPPED
-    evidence = "waits for a provider" if held else "taken offline on request"
+    evidence = f"waits for {cause}" if held else _why_offline(draft)
     if not record.spec.acts:
         rest = {"op": None, "phase": None, "due": None, "reason": reason, "evidence": evidence, "root_cause": None}
         if record.state is not State.FAILED:
@@ -154,8 +154,21 @@ def stop(draft: Draft, record: Record, trigger: Trigger, *, terminate: bool = Fa
 
 def stopped(draft: Draft, record: Record, trigger: Trigger) -> None:
     """End an offline with success: nothing of it runs."""
+    told: dict[str, object] = {}
+    if record.state is State.FAILED:
+        told = {"reason": Reason.SERVICE_STOPPED, "evidence": _why_offline(draft), "root_cause": None}
     draft.move(
-        record, Input.STOPPED, trigger, op=None, phase=None, due=None, bounce=False, spent=False, remains=Remains.NONE
+        record,
+        Input.STOPPED,
+        trigger,
+        op=None,
+        phase=None,
+        due=None,
+        bounce=False,
+        spent=False,
+        remains=Remains.NONE,
+        failure=None,
+        **told,
     )
 
 
@@ -200,6 +213,10 @@ def clear_failed(draft: Draft, record: Record) -> None:
     record = _cancel_worker(draft, record)
     record = draft.put(record, op=None, phase=None, due=None, remains=Remains.STUCK)
     plan_restart(draft, record, HUNG_WORKER_RETRY_S)
+
+
+def _why_offline(draft: Draft) -> str:
+    return "looksalive is ending" if draft.decision.draining else "taken offline on request"
 
 
 def _cancel_worker(draft: Draft, record: Record) -> Record:

@@ -18,6 +18,10 @@ def ask(draft: Draft, event: Asked) -> None:
     if refusal is not None:
         draft.decision.answer = refusal
         return
+    again = _same_request(draft, event, targets)
+    if again is not None:
+        draft.decision.answer = again
+        return
     op = draft.new_op()
     request = Request(op, event.verb, str(event.target), event.by, draft.now, remaining=len(targets))
     draft.decision.requests[op] = request
@@ -47,6 +51,16 @@ def follow(draft: Draft, id: ResourceId) -> None:
     else:
         return
     draft.put(record, request=None)
+
+
+def _same_request(draft: Draft, event: Asked, targets: list[Record]) -> OpId | None:
+    """Find the pending request that asks the same, so that asking twice is asking once."""
+    for record in targets:
+        request = None if record.request is None else draft.request(record.request)
+        if request is not None and request.state == "pending":
+            same = request.verb is event.verb and request.target == str(event.target)
+            return request.op if same else None
+    return None
 
 
 def _targets(draft: Draft, target: ResourceId | str) -> list[Record]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from probe.lifecycle import actions, graph, operations, requests
+from probe.lifecycle import actions, configure, graph, operations, requests
 from probe.lifecycle.events import Trigger
 from probe.lifecycle.world import Draft, Phase, Record, Remains
 from probe.values import Reason, ResourceId, State
@@ -66,8 +66,7 @@ def _consider(draft: Draft, record: Record, trigger: Trigger) -> None:
 
 def _consider_offline(draft: Draft, record: Record, trigger: Trigger) -> None:
     if record.removing:
-        draft.act(actions.Close(record.id))
-        draft.remove(record)
+        configure.forget(draft, record)
         return
     if record.next_spec is not None:
         draft.act(actions.Close(record.id))

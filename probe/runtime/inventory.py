@@ -120,9 +120,7 @@ class Inventory:
         )
 
     async def _tell(self, runtime: Runtime, ids: list[ResourceId], removed: list[ResourceId]) -> None:
-        await runtime.ask(
-            Configured(tuple(self.loaded.spec(id) for id in ids), tuple(removed), self.desired.items())
-        )
+        await runtime.ask(Configured(tuple(self.loaded.spec(id) for id in ids), tuple(removed), self.desired.items()))
         for name in dict.fromkeys(id.group for id in ids):
             group = runtime.world.groups.get(name)
             if group is not None and not group.here:
