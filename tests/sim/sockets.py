@@ -137,11 +137,13 @@ class SimSocket:
         raise fail(errno.EAGAIN)
 
     def getsockopt(self, level: int, option: int, size: int = 0, /) -> Any:
-        """Answer SO_ERROR (and forget it) and TCP_INFO (state and round-trip time). Raises OSError(ENOPROTOOPT)."""
+        """Answer SO_ERROR (and forget it) and TCP_INFO (state and round-trip time). Raises OSError for others."""
         self._enter()
         if (level, option) == (std.SOL_SOCKET, std.SO_ERROR):
             return self._take_error()
-        if (level, option) == (std.IPPROTO_TCP, std.TCP_INFO) and self._family != std.AF_UNIX:
+        if self._family == std.AF_UNIX:
+            raise fail(errno.EOPNOTSUPP)
+        if (level, option) == (std.IPPROTO_TCP, std.TCP_INFO):
             info = bytearray(TCP_INFO_BYTES)
             endpoint = self._endpoint
             info[0] = endpoint.state if endpoint else TcpState.CLOSE

@@ -196,6 +196,7 @@ class Listener:
     """A listening socket; `ready` tells its owner that the backlog has a connection to accept."""
 
     def __init__(self, wire: Wire, place: Place, ready: Callable[[], None]) -> None:
+        self.backlog_max = BACKLOG_MAX
         self.wire = wire
         self.place = place
         self.ready = ready
@@ -205,7 +206,7 @@ class Listener:
     @property
     def is_full(self) -> bool:
         """Whether the kernel would drop one more connection."""
-        return len(self.backlog) > BACKLOG_MAX
+        return len(self.backlog) > self.backlog_max  # Linux: a backlog of 0 holds one
 
     def accept(self) -> Endpoint | None:
         """Take the oldest established connection, or None."""
