@@ -1,0 +1,107 @@
+"""`looksalive check URL…`: ask servers once, exit as monitoring plugins do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from probe.cli.arguments import EXIT_OK, EXIT_PROBE_FAILED, EXIT_PROBE_UNKNOWN
+from probe.cli.output import Style, print_json, safe
+from probe.cli.properties import Said, add_property_options, key_of, place_of, said_properties
+from probe.cli.urls import SCHEMES, UNIX, Asked, read_url
+
+if TYPE_CHECKING:
+    from bindings.model import StoreProblem, VirtualServer
+
+URLS_MAX = 1000
+NAME = "check"  # of the virtual server that a URL becomes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the URLs and an option for every property of a virtual server."""
+    schemes = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+    parser.add_argument("urls", nargs="+", metavar="URL", help=f"{schemes}; SCHEME{UNIX}:///path for a unix socket")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per URL, each on a line of its own")
+    add_property_options(parser)
+
+
+def execute(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """Ask every URL and print each answer in the order of the URLs."""
+    if len(arguments.urls) > URLS_MAX:
+        parser.error(f"{len(arguments.urls)} URLs are more than {URLS_MAX}")
+    asked = [_asked(url, parser) for url in arguments.urls]
+    said = said_properties(arguments)
+    _refuse_useless(said, asked, parser)
+    import asyncio
+
+    servers = [_server(one, said, parser) for one in asked]
+    return asyncio.run(_ask(asked, servers, as_json=arguments.json))
+
+
+def _asked(url: str, parser: argparse.ArgumentParser) -> Asked:
+    try:
+        return read_url(url)
+    except ValueError as error:
+        parser.error(f"{safe(url)} {safe(error)}")
+
+
+def _refuse_useless(said: Said, asked: Sequence[Asked], parser: argparse.ArgumentParser) -> None:
+    """Refuse an option that none of the URLs has any use for: it would be believed to matter."""
+    protocols = {one.protocol for one in asked}
+    for option, _ in said:
+        if not protocols & set(option.row.protocols):
+            known = ", ".join(option.row.protocols)
+            parser.error(f"{option.flag}: is for {known}; no URL given speaks that")
+
+
+def _server(asked: Asked, said: Said, parser: argparse.ArgumentParser) -> VirtualServer:
+    """Make the virtual server of a URL as the store would: the same parser says the same words about mistakes."""
+    from bindings.metabase import SCHEMA_VERSION, read_metabase
+    from bindings.mistakes import Mistakes
+
+    key = f"/{asked.protocol}/{NAME}"
+    properties = {**asked.properties, **key_of(said, asked.protocol)}
+    properties["secure_bindings" if asked.secure else "bindings"] = [asked.binding]
+    document = {"schema_version": SCHEMA_VERSION, "keys": {key: properties}}
+    mistakes = Mistakes("")
+    metabase = read_metabase(json.dumps(document).encode(), mistakes)
+    problems = mistakes.summary()
+    if problems or metabase is None:
+        parser.error(f"\n{parser.prog}: ".join(_sentence(asked, problem) for problem in problems))
+    server = metabase.servers[key]
+    if server.body_match is not None:
+        from probe.checks.pattern import Pattern
+
+        try:
+            Pattern(server.body_match)
+        except ValueError as error:
+            parser.error(f"--body-match: {safe(error)}")
+    return server
+
+
+def _sentence(asked: Asked, problem: StoreProblem) -> str:
+    hint = f"; {problem.hint}" if problem.hint else ""
+    return f"{place_of(problem.pointer) or asked.url}: {safe(problem.message + hint)}"
+
+
+async def _ask(asked: Sequence[Asked], servers: Sequence[VirtualServer], *, as_json: bool) -> int:
+    from probe.cli.answers import answer_lines, answer_object, worst
+    from probe.environment.real import real_environment
+    from probe.monitor.once import probe_once
+    from probe.values import Outcome
+
+    environment = real_environment()
+    style = Style(sys.stdout)
+    outcomes = []
+    for one, result in zip(asked, await probe_once(environment, servers), strict=True):
+        outcomes.append(result.verdict.outcome)
+        if as_json:
+            print_json(answer_object(one, result))
+            continue
+        for line in answer_lines(one, result, style):
+            print(line)
+    exits = {Outcome.ALIVE: EXIT_OK, Outcome.FAILED: EXIT_PROBE_FAILED, Outcome.UNKNOWN: EXIT_PROBE_UNKNOWN}
+    return exits[worst(outcomes)]
