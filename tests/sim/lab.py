@@ -110,7 +110,7 @@ class RealLab:
     """The kernel under us."""
 
     def __init__(self, keep: contextlib.ExitStack) -> None:
-        self.network = cast(Network, RealNetwork())  # its socket is the C type, whose overloads mypy cannot match
+        self.network = cast("Network", RealNetwork())  # its socket is the C type, whose overloads mypy cannot match
         self._keep = keep
 
     def listen(self, address: str = "127.0.0.1", backlog: int = 16) -> RealPost:

@@ -103,8 +103,8 @@ class Endpoint:
 
     def window_opened(self) -> None:
         """Take the peer's word that it has received or read something."""
-        self.starved = False
         self.pump()
+        self.starved = self.send_room <= 0
         self._tell()
 
     def pump(self) -> None:
