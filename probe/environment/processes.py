@@ -135,7 +135,14 @@ class RealProcess:
     @property
     def group_running(self) -> bool:
         """Whether the leader or anything of its session is left; walks /proc once the leader has ended."""
-        return self.running or any(member.alive for member in self._survivors())
+        if self.running:
+            return True
+        survivors = self._survivors()
+        if any(member.alive for member in survivors):
+            return True
+        if survivors:
+            self._reap_strays()  # those that died after the last reaping
+        return False
 
     def on_exit(self, call: Callable[[], None]) -> None:
         """Call once when it has ended, at once if it already has."""
