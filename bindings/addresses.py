@@ -35,7 +35,8 @@ def read_binding(text: str, secure: bool) -> Binding:
     if text.startswith("unix:"):
         return Binding(text, "", 0, None, _unix_path(text[5:]), secure)
     parts = _PARTS.fullmatch(text)
-    if parts is None or (not parts[2] and "::" in text):
+    bare_ipv6 = "[" not in text and (text.count(":") > 2 or "::" in text)
+    if parts is None or bare_ipv6:
         raise AddressMistake(_no_binding(text))
     address, port, host = parts.groups()
     number = _port(port)
@@ -109,7 +110,7 @@ def _no_binding(text: str) -> str:
         pass
     else:
         return f'{shown(text)} has no port; an IPv6 address stands in brackets: "[{text}]:25"'
-    if text.count(":") > 2 and "[" not in text:
+    if ":" in text and "[" not in text:
         return f'{shown(text)} has too many colons; an IPv6 address stands in brackets: "[::1]:25"'
     if ":" not in text:
         return f'{shown(text)} has no port; write ADDRESS:PORT, for example "127.0.0.1:25"'

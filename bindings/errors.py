@@ -27,7 +27,7 @@ class StoreError(Exception):
 
 
 class WriteRefused(Exception):
-    """A write of a sound store that was not carried out; nothing was changed."""
+    """A write of a sound store that was not carried out."""
 
     code = "write_refused"
 
@@ -59,3 +59,12 @@ class StoreBusy(WriteRefused):
 
     def __init__(self, path: str) -> None:
         super().__init__(f"another program is writing {path}; try again")
+
+
+class StoreWriteFailed(WriteRefused):
+    """The operating system failed the write; the store is as before, or as wanted but perhaps not yet durable."""
+
+    code = "store_write_failed"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"writing {path} failed: {why}")

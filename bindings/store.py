@@ -1,39 +1,173 @@
-"""A store folder: reading it, writing it so that no crash can break it, and what `bindings` needs of files."""
+"""A store folder: reading it, and writing it so that no crash can break it.
+
+    DIR/metabase.json  cluster.json   what people write
+    DIR/runtime.json                  the volatile half of the metabase: `command` and `state` of each key
+    DIR/revisions/metabase.N.json     the last revisions
+    DIR/.lock                         held by whoever writes
+
+A write keeps the outgoing document among the revisions, then makes the new file beside the old one, makes it durable,
+renames it into place and makes the folder durable: whatever fails, `metabase.json` is the old document or the new one.
+"""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import Protocol
+import errno
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 
-from bindings.watch import FileStamp
+from bindings.documents import merge_patch, split
+from bindings.errors import RevisionConflict, StoreBusy, StoreError, StoreReadOnly, StoreWriteFailed, WriteRefused
+from bindings.files import Files, replace_file
+from bindings.model import Store, StoreProblem
+from bindings.parse import Reading, read_store
+from bindings.revisions import Revisions
+from bindings.volatile import RUNTIME_FILE, read_volatile
+from bindings.watch import CLUSTER_FILE, METABASE_FILE, StoreStamp
+
+__all__ = [
+    "Files",
+    "RevisionConflict",
+    "StoreBusy",
+    "StoreError",
+    "StoreFolder",
+    "StoreReadOnly",
+    "StoreWriteFailed",
+    "WriteRefused",
+]
+
+STORE_BYTES_MAX = 256 * 1024 * 1024
+LOCK_FILE = ".lock"
+
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+_Properties = Mapping[str, object]
 
 
-class Files(Protocol):
-    """Files as the two packages see them; every call blocks, and raises OSError as the operating system does."""
+class StoreFolder:
+    """One store on disk. Not for two threads at once; other programs are kept apart by the lock.
 
-    def read(self, path: str, bytes_max: int) -> bytes:
-        """Read a whole file. Raises FileNotFoundError, and OSError(EFBIG) when it holds more than `bytes_max`."""
+    `state_path` is the folder for `runtime.json` when the store itself cannot be written.
+    """
 
-    def write(self, path: str, content: bytes, *, like: str | None = None) -> None:
-        """Create or overwrite a file, not yet durable, with the mode and owner of the file `like` where that exists."""
+    def __init__(self, files: Files, path: str, state_path: str | None = None) -> None:
+        self._files = files
+        self._path = path.rstrip("/") or "/"
+        self._state_path = state_path
+        self._revisions = Revisions(files, self._path, STORE_BYTES_MAX)
+        self._texts: tuple[bytes | None, bytes | None] = (None, None)
+        self._reading: Reading | None = None
 
-    def sync(self, path: str) -> None:
-        """Make a file's content, or a folder's names, durable (fsync)."""
+    def __repr__(self) -> str:
+        loaded = f"at revision {self._reading.store.metabase_revision}" if self._reading else "not loaded"
+        return f"<StoreFolder {self._path} {loaded}>"
 
-    def rename(self, path: str, new_path: str) -> None:
-        """Replace `new_path` by `path` in one step; durable once the folder is synced."""
+    def stamp(self) -> StoreStamp:
+        """Look at both files. Take it before `load`, so that an edit during the load shows at the next look."""
+        metabase, cluster = (self._files.stamp(f"{self._path}/{name}") for name in (METABASE_FILE, CLUSTER_FILE))
+        return StoreStamp(metabase, cluster)
 
-    def remove(self, path: str) -> None:
-        """Remove a file. Raises FileNotFoundError."""
+    def load(self) -> Store:
+        """Read and check the store; equal texts give the same Store again. Raises StoreError with every mistake.
 
-    def names(self, folder: str) -> list[str]:
-        """List the names in a folder, sorted. Raises FileNotFoundError."""
+        After a StoreError the last good store is remembered, and the next load builds on it.
+        """
+        texts = self._read_texts()
+        if self._reading is None or texts != self._texts:
+            self._reading = read_store(*texts, self._reading)
+            self._texts = texts
+        return self._reading.store
 
-    def make_folder(self, path: str) -> None:
-        """Make a folder and those above it; one that is there already is fine."""
+    def metabase_key(self, key: str) -> tuple[int, dict[str, object]] | None:
+        """Return the revision and a key's own properties as written, with `command` and `state` in place.
 
-    def stamp(self, path: str) -> FileStamp | None:
-        """Look at a file through symbolic links; None when it is not there."""
+        None when there is no such key. Raises StoreError when the file cannot be read.
+        """
+        document = split(self._read(METABASE_FILE))
+        own = document.own(key)
+        return None if own is None else (document.revision, own | dict(self.runtime(key)))
 
-    def lock(self, path: str) -> AbstractContextManager[None]:
-        """Hold the exclusive lock (flock) of the file `path`, made if need be. TimeoutError when it stays held."""
+    def write_metabase(self, key: str, properties: _Properties | None, *, based_on: int) -> int:
+        """Replace a key's own properties (None removes the key); return the new revision.
+
+        Raises a WriteRefused (RevisionConflict when `based_on` is not the present revision), or StoreError when the
+        result would be wrong. Nothing has changed then, save that a StoreWriteFailed may come after the fact.
+        """
+        return self._write(key, lambda _: properties, based_on)
+
+    def patch_metabase(self, key: str, patch: _Properties, *, based_on: int) -> int:
+        """Merge into a key's own properties as RFC 7396 says; return the new revision. Raises as `write_metabase`.
+
+        Null removes what the key itself says, so that the inherited value holds again.
+        """
+        return self._write(key, lambda own: merge_patch(own, patch), based_on)
+
+    def runtime(self, key: str) -> Mapping[str, str]:
+        """Return a key's `command` and `state`, as far as they were written."""
+        return read_volatile(self._files, self._volatile_folders()).keys.get(key, {})
+
+    def write_runtime(self, key: str, entries: Mapping[str, str | None]) -> None:
+        """Set a key's `command` or `state` (None clears), outside the revisions. Raises a WriteRefused, ValueError."""
+        folders = self._volatile_folders()
+        for folder in folders:
+            try:
+                with self._writing(folder):
+                    volatile = read_volatile(self._files, folders).with_entries(key, entries)
+                    replace_file(self._files, folder, RUNTIME_FILE, volatile.text())
+            except StoreReadOnly:
+                if folder == folders[-1]:
+                    raise
+            else:
+                return
+
+    def _volatile_folders(self) -> tuple[str, ...]:
+        return (self._path,) if self._state_path is None else (self._path, self._state_path)
+
+    def _read_texts(self) -> tuple[bytes | None, bytes | None]:
+        texts: list[bytes | None] = []
+        problems: list[StoreProblem] = []
+        for name in (METABASE_FILE, CLUSTER_FILE):
+            try:
+                texts.append(self._read(name))
+            except StoreError as error:
+                problems.extend(error.problems)
+        if problems:
+            raise StoreError(problems)
+        return texts[0], texts[1]
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return self._files.read(f"{self._path}/{name}", STORE_BYTES_MAX)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError([StoreProblem(name, "", "", f"cannot be read: {error.strerror or error}")]) from error
+
+    def _write(self, key: str, change: Callable[[_Properties | None], _Properties | None], based_on: int) -> int:
+        with self._writing(self._path):
+            metabase, cluster = self._read_texts()
+            document = split(metabase)
+            if document.revision != based_on:
+                raise RevisionConflict(based_on, document.revision)
+            outgoing = document.revision if metabase is None else self._revisions.number_for(based_on, metabase)
+            revision = max(based_on, outgoing, *self._revisions.numbers()) + 1
+            text = replace(document.with_key(key, change(document.own(key))), revision=revision).text()
+            reading = read_store(text, cluster, self._reading)
+            if metabase is not None:
+                self._revisions.keep(outgoing, metabase)
+            replace_file(self._files, self._path, METABASE_FILE, text)
+            with suppress(OSError):  # it is in force; should it be missing here, the next write keeps it
+                self._revisions.keep(revision, text)
+        self._reading, self._texts = reading, (text, cluster)
+        return revision
+
+    @contextmanager
+    def _writing(self, folder: str) -> Iterator[None]:
+        """Hold the folder's lock, and turn what the operating system refuses into our words."""
+        try:
+            with self._files.lock(f"{folder}/{LOCK_FILE}"):
+                yield
+        except TimeoutError as error:
+            raise StoreBusy(folder) from error
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise (StoreReadOnly if error.errno in _NOT_WRITABLE else StoreWriteFailed)(folder, why) from error

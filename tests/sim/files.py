@@ -1,205 +1,144 @@
-"""Files in memory: a `Disk` that stays, and the `MemoryFiles` through which one run of a program sees it.
+"""Files in memory, with what a disk really promises: nothing is durable before it is synced.
 
-What was not synced is lost with the power, as POSIX allows: a file's bytes until the file is synced, a folder's names
-(a new file, a rename, a removal) until the folder is.
+`fail_at` makes one step fail or the machine stop there; `after_crash` shows what a disk may hold afterwards.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
-import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
 
 from bindings.watch import FileStamp
 
-LINKS_FOLLOWED_MAX = 40
-DEVICE = 1
+
+class Crash(Exception):
+    """The machine stopped: no step after this one happens, clean-up included."""
 
 
-class _Node:
-    """A file's content, whatever names lead to it."""
-
-    def __init__(self, inode: int) -> None:
-        self.inode = inode
-        self.content = b""
-        self.durable = b""
-        self.mtime_ns = 0
-        self.mode = 0o644
+@dataclass(slots=True)
+class _File:
+    inode: int
+    content: bytes
+    mtime_ns: int
+    durable: bytes = b""  # what the disk holds until the next sync: an empty file, as file systems do
 
 
-class Disk:
-    """What is stored: names, their files, folders and symbolic links. Parents come into being with what is in them."""
+@dataclass(slots=True)
+class MemoryFiles:
+    """`bindings.store.Files` in memory; every folder exists, paths are compared as written."""
 
-    def __init__(self, wall: Callable[[], float] | None = None) -> None:
-        self.names: dict[str, _Node] = {}
-        self.links: dict[str, str] = {}
-        self.folders: set[str] = {"/"}
-        self.locked: set[str] = set()
-        self.failures: dict[str, int] = {}  # by path: the errno with which writing and syncing it fails
-        self._durable_names: dict[str, _Node] = {}
-        self._inodes = 0
-        self._wall = wall
-        self._ticks = 0
+    files: dict[str, _File] = field(default_factory=dict)
+    durable_names: dict[str, _File] = field(default_factory=dict)
+    read_only: set[str] = field(default_factory=set)  # folders on a read-only file system
+    locked: set[str] = field(default_factory=set)  # lock files that another program holds
+    fail_at: int | None = None  # this step (counted from 1) and, after a crash, all later ones
+    failure: OSError | Crash = field(default_factory=Crash)
+    steps: list[str] = field(default_factory=list)  # what was done to the disk
+    _inodes: int = 0
 
-    def resolve(self, path: str, *, follow_last: bool = True) -> str:
-        """Follow symbolic links. Raises OSError(ELOOP)."""
-        for _ in range(LINKS_FOLLOWED_MAX):
-            path = posixpath.normpath(path)
-            parts = path.split("/")
-            ends = range(1, len(parts) + (1 if follow_last else 0))
-            heads = ("/".join(parts[:end]) or "/" for end in ends)
-            link = next((head for head in heads if head in self.links), None)
-            if link is None:
-                return path
-            target = posixpath.join(posixpath.dirname(link), self.links[link])
-            path = posixpath.join(target, path[len(link) :].lstrip("/")) if len(path) > len(link) else target
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+    @classmethod
+    def holding(cls, contents: Mapping[str, bytes | str]) -> MemoryFiles:
+        """Make a disk that durably holds these files."""
+        files = cls()
+        for path, content in contents.items():
+            files.put(path, content)
+        return files
 
     def put(self, path: str, content: bytes | str) -> None:
-        """Have a file there, durably: what was on the disk before, or what an editor's rename puts in its place."""
-        path = self.resolve(path)
-        self.names[path] = self.node(content.encode() if isinstance(content, str) else content)
-        self.names[path].durable = self.names[path].content
-        self._durable_names[path] = self.names[path]
-        self.add_folder(posixpath.dirname(path))
-
-    def link(self, path: str, target: str) -> None:
-        """Make a symbolic link, or point it elsewhere (a ConfigMap's swap)."""
-        self.links[posixpath.normpath(path)] = target
-        self.add_folder(posixpath.dirname(posixpath.normpath(path)))
-
-    def node(self, content: bytes) -> _Node:
-        """Make a file without a name."""
+        """Write a file durably from outside, as an administrator's editor does: no step, no failure."""
+        data = content.encode() if isinstance(content, str) else content
         self._inodes += 1
-        node = _Node(self._inodes)
-        self.fill(node, content)
-        return node
+        self.files[path] = self.durable_names[path] = _File(self._inodes, data, self._inodes, data)
 
-    def fill(self, node: _Node, content: bytes) -> None:
-        """Replace a file's bytes."""
-        self._ticks += 1
-        node.content = content
-        node.mtime_ns = self._ticks if self._wall is None else int(self._wall() * 1e9)
+    def text(self, path: str) -> str:
+        """Show a file's content."""
+        return self.files[path].content.decode()
 
-    def add_folder(self, path: str) -> None:
-        """Make a folder and those above it."""
-        while path not in self.folders and path:
-            self.folders.add(path)
-            path = posixpath.dirname(path)
-
-    def sync(self, path: str) -> None:
-        """Make a file's bytes or a folder's names durable. Raises FileNotFoundError."""
-        if path in self.names:
-            self.names[path].durable = self.names[path].content
-            return
-        if path not in self.folders:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        for name in [name for name in self._durable_names if posixpath.dirname(name) == path]:
-            if name not in self.names:
-                del self._durable_names[name]
-        for name, node in self.names.items():
-            if posixpath.dirname(name) == path:
-                self._durable_names[name] = node
-
-    def lose_power(self) -> None:
-        """Keep only what is durable."""
-        self.names = dict(self._durable_names)
-        self.locked.clear()
-        for node in self.names.values():
-            node.content = node.durable
-
-
-class MemoryFiles:
-    """`bindings.store.Files` over a `Disk`; `dead` is our own death, after which nothing is written any more."""
-
-    def __init__(self, disk: Disk | None = None) -> None:
-        self.disk = disk or Disk()
-        self.dead = False
+    def after_crash(self, names: Literal["durable", "latest"]) -> MemoryFiles:
+        """Return a disk as a crash may leave it: contents as synced, names as synced or as last seen."""
+        kept = self.durable_names if names == "durable" else self.files
+        return MemoryFiles.holding({path: file.durable for path, file in kept.items()})
 
     def read(self, path: str, bytes_max: int) -> bytes:
-        """Read a whole file. Raises FileNotFoundError, IsADirectoryError, OSError(EFBIG)."""
-        path = self.disk.resolve(path)
-        node = self.disk.names.get(path)
-        if node is None:
-            raise _error(errno.EISDIR if path in self.disk.folders else errno.ENOENT, path)
-        if len(node.content) > bytes_max:
+        """Read a whole file."""
+        if path not in self.files:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
+        content = self.files[path].content
+        if len(content) > bytes_max:
             raise OSError(errno.EFBIG, f"is larger than {bytes_max} bytes", path)
-        return node.content
+        return content
 
     def write(self, path: str, content: bytes, *, like: str | None = None) -> None:
-        """Create or overwrite a file; a symbolic link in its place is refused (ELOOP)."""
-        path = self._writable(path)
-        if path in self.disk.links:
-            raise _error(errno.ELOOP, path)
-        if posixpath.dirname(path) not in {*self.disk.folders, ""}:
-            raise _error(errno.ENOENT, path)
-        node = self.disk.names.get(path)
-        if node is None:
-            self.disk.names[path] = node = self.disk.node(content)
+        """Create or overwrite a file; durable only after `sync`."""
+        self._step("write", path)
+        self._inodes += 1
+        file = self.files.get(path)
+        if file is None:
+            self.files[path] = _File(self._inodes, content, self._inodes)
         else:
-            self.disk.fill(node, content)
-        if like is not None and (pattern := self.disk.names.get(self.disk.resolve(like))) is not None:
-            node.mode = pattern.mode
+            file.content, file.mtime_ns, file.durable = content, self._inodes, b""
 
     def sync(self, path: str) -> None:
-        """Make a file or a folder durable. Raises FileNotFoundError."""
-        self.disk.sync(self.disk.resolve(self._writable(path)))
+        """Make a file's content durable, or a folder's names."""
+        self._step("sync", path)
+        if path in self.files:
+            self.files[path].durable = self.files[path].content
+            return
+        inside = f"{path}/"
+        others = {name: file for name, file in self.durable_names.items() if not _directly_in(name, inside)}
+        self.durable_names = others | {name: file for name, file in self.files.items() if _directly_in(name, inside)}
 
     def rename(self, path: str, new_path: str) -> None:
-        """Replace `new_path` (the link itself, if it is one) in one step. Raises FileNotFoundError."""
-        path, new_path = self._writable(path), self._writable(new_path)
-        if path not in self.disk.names:
-            raise _error(errno.ENOENT, path)
-        self.disk.links.pop(new_path, None)
-        self.disk.names[new_path] = self.disk.names.pop(path)
+        """Replace one file by another in one step."""
+        self._step("rename", path)
+        if path not in self.files:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
+        self.files[new_path] = self.files.pop(path)
 
     def remove(self, path: str) -> None:
-        """Remove a file or a link. Raises FileNotFoundError."""
-        path = self._writable(path)
-        if self.disk.links.pop(path, None) is None and self.disk.names.pop(path, None) is None:
-            raise _error(errno.ENOENT, path)
+        """Remove a file."""
+        self._step("remove", path)
+        if self.files.pop(path, None) is None:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
 
     def names(self, folder: str) -> list[str]:
-        """List the names in a folder, sorted. Raises FileNotFoundError."""
-        folder = self.disk.resolve(folder)
-        if folder not in self.disk.folders:
-            raise _error(errno.ENOENT, folder)
-        everything = {*self.disk.names, *self.disk.links, *self.disk.folders} - {"/"}
-        return sorted(posixpath.basename(path) for path in everything if posixpath.dirname(path) == folder)
+        """List the files directly in a folder."""
+        inside = f"{folder}/"
+        return sorted(name[len(inside) :] for name in self.files if _directly_in(name, inside))
 
     def make_folder(self, path: str) -> None:
-        """Make a folder and those above it."""
-        self.disk.add_folder(self.disk.resolve(self._writable(path)))
+        """Do nothing: every folder exists; a step all the same, for it can fail."""
+        self._step("make_folder", path)
 
     def stamp(self, path: str) -> FileStamp | None:
-        """Look at a file through symbolic links; None when it is not there."""
-        node = self.disk.names.get(self.disk.resolve(path))
-        return None if node is None else FileStamp(DEVICE, node.inode, node.mtime_ns, len(node.content))
+        """Look at a file."""
+        file = self.files.get(path)
+        return None if file is None else FileStamp(1, file.inode, file.mtime_ns, len(file.content))
 
-    @contextlib.contextmanager
+    @contextmanager
     def lock(self, path: str) -> Iterator[None]:
-        """Hold the lock of `path`. Raises TimeoutError when another holds it: nobody can give it back meanwhile."""
-        path = self._writable(path)
-        if path in self.disk.locked:
+        """Hold a lock; one that another program holds is a time-out at once."""
+        self._step("lock", path)
+        if path in self.locked:
             raise TimeoutError(errno.ETIMEDOUT, "is locked by another program", path)
-        if path not in self.disk.names:
-            self.write(path, b"")
-        self.disk.locked.add(path)
+        self.locked.add(path)
         try:
             yield
         finally:
-            self.disk.locked.discard(path)
+            self.locked.discard(path)
 
-    def _writable(self, path: str) -> str:
-        if self.dead:
-            raise _error(errno.EIO, path)
-        path = self.disk.resolve(path, follow_last=False)
-        if path in self.disk.failures:
-            raise _error(self.disk.failures[path], path)
-        return path
+    def _step(self, what: str, path: str) -> None:
+        if path.rpartition("/")[0] in self.read_only or path in self.read_only:
+            raise OSError(errno.EROFS, "Read-only file system", path)
+        self.steps.append(f"{what} {path}")
+        if self.fail_at is None or len(self.steps) < self.fail_at:
+            return
+        if isinstance(self.failure, Crash) or len(self.steps) == self.fail_at:
+            raise self.failure
 
 
-def _error(code: int, path: str) -> OSError:
-    return OSError(code, os.strerror(code), path)
+def _directly_in(name: str, inside: str) -> bool:
+    return name.startswith(inside) and "/" not in name[len(inside) :]

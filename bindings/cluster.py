@@ -1,0 +1,228 @@
+"""`cluster.json`: groups and their resources, read into the model; what a type or a controller makes of its parameters
+is not judged here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from bindings.metabase import read_header
+from bindings.mistakes import Mistakes, Steps, kind_of, shown
+from bindings.model import Controller, Group, Resource
+from bindings.properties import ROUNDS_MAX
+from bindings.rules import Anything, Choice, ListOf, Number, Rule, Schema, Switch, Text, Whole, name_text
+from bindings.syntax import Pieces, decode_pieces, decode_text, decode_value, may_have_lost, names_in, note_duplicates
+
+TOP_NAMES = ("$schema", "schema_version", "revision", "allowed_controllers", "allowed_files", "groups")
+GROUP_NAMES = ("possible_owners", "resources")
+RESTARTS_MAX = 1000
+DEPENDENCIES_MAX = 256
+OWNERS_MAX = 256
+ALLOWED_MAX = 1024
+
+NAME = name_text("a name: a letter or digit, then at most 62 letters, digits or . _ -")
+_OWNERS = ListOf(name_text("the name of a node", 253), OWNERS_MAX, "a list of nodes", unique=True)
+_ALLOWED = ListOf(Text("a text"), ALLOWED_MAX, "a list of texts", unique=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerObject:
+    """`{"kind": ..., ...}`, read into a Controller; all but the kind is that kind's own."""
+
+    def read(self, value: object, mistakes: Mistakes, steps: Steps) -> Controller:
+        if not isinstance(value, dict):
+            mistakes.add(f'must be an object such as {{"kind": "none"}}, not {kind_of(value)}', *steps)
+            return Controller()
+        content = Anything().read(value, mistakes, steps)
+        kind = NAME.read(content.pop("kind"), mistakes, (*steps, "kind")) if "kind" in content else None
+        if kind is None:
+            mistakes.add('"kind" is missing', *steps, hint='for example {"kind": "none"}')
+        return Controller(kind or "", content)
+
+    def schema(self) -> Schema:
+        return {"type": "object", "properties": {"kind": NAME.schema()}, "required": ["kind"]}
+
+
+RESOURCE_RULES: dict[str, Rule] = {
+    "type": NAME,
+    "depends_on": ListOf(NAME, DEPENDENCIES_MAX, "a list of resources of the group", unique=True),
+    "possible_owners": _OWNERS,
+    "controller": ControllerObject(),
+    "parameters": Anything(),
+    "restart_action": Choice(("restart", "restart-and-fail-over", "do-not-restart")),
+    "restart_threshold": Whole(0, RESTARTS_MAX),
+    "restart_period_s": Number(),
+    "restart_delay_s": Number(positive=False),
+    "retry_period_s": Number(),
+    "pending_timeout_s": Number(),
+    "poll_interval_s": Number(0.1),
+    "fast_interval_s": Number(0.1),
+    "rise": Whole(1, ROUNDS_MAX),
+    "fall": Whole(1, ROUNDS_MAX),
+    "auto_start": Switch(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster document that was read, not yet joined with the metabase."""
+
+    revision: int = 0
+    groups: dict[str, Group] = field(default_factory=dict)
+    pieces: dict[str, Pieces] = field(default_factory=dict)  # by group: each resource's raw text
+    silent: frozenset[tuple[str, str]] = frozenset()  # resources that leave auto_start to their virtual server
+    allowed_controllers: tuple[str, ...] = ()
+    allowed_files: tuple[str, ...] = ()
+
+
+NO_CLUSTER = Cluster()
+
+
+def read_cluster(data: bytes, mistakes: Mistakes, before: Cluster = NO_CLUSTER) -> Cluster | None:
+    """Read the file's text, noting every mistake. None when it is no document at all."""
+    mistakes.enter((), "")
+    top = decode_text(data, mistakes)
+    if top is None:
+        return None
+    revision = read_header(top, TOP_NAMES, mistakes)
+    allowed = {name: _read_allowed(top, name, mistakes) for name in ("allowed_controllers", "allowed_files")}
+    if "groups" not in top:
+        mistakes.add('"groups" is missing', hint='for example "groups": {}')
+        return None
+    groups = decode_pieces(top["groups"], "groups by name", mistakes, "groups")
+    if groups is None:
+        return None
+    kept = [*groups.values(), *(raw for name, raw in top.items() if name != "groups")]
+    if may_have_lost(data, len(top) + len(groups), kept):
+        note_duplicates(data, mistakes)
+        mistakes.duplicates_noted = True
+    reading = _Reading(before, mistakes)
+    read = {name: reading.group(name, raw) for name, raw in groups.items()}
+    return Cluster(revision, read, reading.pieces, frozenset(reading.silent), **allowed)
+
+
+def _read_allowed(top: Pieces, name: str, mistakes: Mistakes) -> Any:
+    return _ALLOWED.read(decode_value(top[name], mistakes, name), mistakes, (name,)) if name in top else ()
+
+
+class _Reading:
+    """One reading of the groups; a resource whose raw text is that of the reading before stays the same object."""
+
+    def __init__(self, before: Cluster, mistakes: Mistakes) -> None:
+        self.pieces: dict[str, Pieces] = {}
+        self.silent: set[tuple[str, str]] = set()
+        self._before = before
+        self._mistakes = mistakes
+
+    def group(self, name: str, raw: msgspec.Raw) -> Group:
+        """Read one group and its resources."""
+        mistakes = self._mistakes
+        mistakes.enter(("groups", name), name)
+        NAME.read(name, mistakes, ())
+        content = decode_pieces(raw, "possible_owners and resources", mistakes)
+        if content is None:
+            return Group(name, (), {})
+        for part in content:
+            if part not in GROUP_NAMES:
+                mistakes.add_unknown("key", part, GROUP_NAMES)
+        owners: Any = ()
+        if "possible_owners" in content:
+            owners = decode_value(content["possible_owners"], mistakes, "possible_owners")
+            owners = _OWNERS.read(owners, mistakes, ("possible_owners",))
+        pieces: Pieces | None = {}
+        if "resources" in content:
+            pieces = decode_pieces(content["resources"], "resources by name", mistakes, "resources")
+        self.pieces[name] = pieces or {}
+        self._look_for_duplicates(raw, content, self.pieces[name])
+        resources = {resource: self._resource(name, resource, piece) for resource, piece in self.pieces[name].items()}
+        return Group(name, owners, resources)
+
+    def _look_for_duplicates(self, raw: msgspec.Raw, content: Pieces, pieces: Pieces) -> None:
+        kept = [*pieces.values(), *(piece for part, piece in content.items() if part != "resources")]
+        if not self._mistakes.duplicates_noted and may_have_lost(raw, len(content) + len(pieces), kept):
+            note_duplicates(raw, self._mistakes)
+
+    def _resource(self, group: str, name: str, raw: msgspec.Raw) -> Resource:
+        before = self._before.pieces.get(group, {}).get(name)
+        if before is not None and before == raw:
+            if (group, name) in self._before.silent:
+                self.silent.add((group, name))
+            return self._before.groups[group].resources[name]
+        mistakes = self._mistakes
+        mistakes.enter(("groups", group, "resources", name), f"{group}/{name}")
+        NAME.read(name, mistakes, ())
+        count = mistakes.count
+        value = decode_value(raw, mistakes)
+        if not isinstance(value, dict):
+            if mistakes.count == count:
+                mistakes.add(f"must be an object of properties, not {kind_of(value)}")
+            return Resource(group=group, name=name, type="")
+        if not mistakes.duplicates_noted and may_have_lost(raw, names_in(value)):
+            note_duplicates(raw, mistakes)
+        own = self._read_own(value)
+        if own.get("auto_start") is None:
+            self.silent.add((group, name))
+        return Resource(group=group, name=name, **own)
+
+    def _read_own(self, value: Mapping[str, object]) -> dict[str, Any]:
+        own: dict[str, Any] = {"type": ""}
+        for name, inner in value.items():
+            rule = RESOURCE_RULES.get(name)
+            if rule is None:
+                self._mistakes.add_unknown("key", name, RESOURCE_RULES)
+            elif inner is not None:
+                own[name] = rule.read(inner, self._mistakes, (name,))
+        if value.get("type") is None:
+            self._mistakes.add('"type" is missing', hint='for example "type": "smtp"')
+        return own
+
+
+def check_dependencies(group: Group, implied: Mapping[str, object], mistakes: Mistakes) -> None:
+    """Check that a group's resources depend on resources of that group, and never in a circle."""
+    known = {**group.resources, **implied}
+    for resource in group.resources.values():
+        mistakes.enter(("groups", group.name, "resources", resource.name), f"{group.name}/{resource.name}")
+        for index, provider in enumerate(resource.depends_on):
+            if provider not in known:
+                message = f"there is no resource {shown(provider)} in group {shown(group.name)}"
+                mistakes.add(message, "depends_on", index, hint=mistakes.nearest(provider, known))
+    for circle in _circles(group):
+        first = circle[0]
+        mistakes.enter(("groups", group.name, "resources", first), f"{group.name}/{first}")
+        mistakes.add(f"depends on itself: {' -> '.join([*circle, first])}", "depends_on")
+
+
+def _circles(group: Group) -> list[list[str]]:
+    """Find the circles of a group's dependencies, each once, beginning with its first resource in the order written."""
+    waits = {
+        name: [provider for provider in resource.depends_on if provider in group.resources]
+        for name, resource in group.resources.items()
+    }
+    circles: list[list[str]] = []
+    done: set[str] = set()
+    for start in waits:
+        path: list[str] = []
+        at: dict[str, int] = {}  # of the path
+        rest: list[tuple[str, bool]] = [(start, False)]
+        while rest:
+            name, leaving = rest.pop()
+            if leaving:
+                done.add(path.pop())
+                del at[name]
+            elif name in at:
+                circles.append(path[at[name] :])
+            elif name not in done:
+                at[name] = len(path)
+                path.append(name)
+                rest.append((name, True))
+                rest.extend((provider, False) for provider in reversed(waits[name]))
+    order = {name: index for index, name in enumerate(group.resources)}
+    return [_turn(circle, order) for circle in circles]
+
+
+def _turn(circle: list[str], order: Mapping[str, int]) -> list[str]:
+    first = circle.index(min(circle, key=order.__getitem__))
+    return circle[first:] + circle[:first]
