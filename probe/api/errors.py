@@ -9,8 +9,8 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from probe.api.service import Refusal
 from probe.api.shapes import ErrorBody, ErrorDetail
+from probe.lifecycle.report import Refusal
 
 log = logging.getLogger(__name__)
 

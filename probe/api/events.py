@@ -16,7 +16,7 @@ from aiohttp import web
 from probe.api.context import API, Api, whole_number
 from probe.api.errors import Problem
 from probe.api.replies import json_reply, next_pass, send
-from probe.api.service import Subscription
+from probe.api.service import Service, Subscription
 from probe.api.shapes import Events, Overrun, event_of
 from probe.lifecycle.report import EventReport
 
@@ -31,8 +31,10 @@ async def events(request: web.Request) -> web.StreamResponse:
     """Answer with the events behind `after`, oldest first."""
     after = whole_number(request, "after", 0, 0, SEQ_MAX)
     limit = whole_number(request, "limit", EVENTS_PER_PAGE, 1, EVENTS_PER_PAGE_MAX)
-    page = request.app[API].service.events_after(after, limit)
-    return json_reply(Events(tuple(map(event_of, page)), page[-1].seq if page else after))
+    service = request.app[API].service
+    page = service.events_after(after, limit)
+    following = page[-1].seq if page else after if _is_ours(service, after) else 0
+    return json_reply(Events(tuple(map(event_of, page)), following))
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -48,6 +50,11 @@ async def stream(request: web.Request) -> web.StreamResponse:
             return response
         await _Reader(api, response, seen).follow()
     return response
+
+
+def _is_ours(service: Service, seq: int) -> bool:
+    """Tell whether an event of that seq can have been seen in this run of ours: seqs begin again at 1 with each run."""
+    return seq == 0 or bool(service.events_after(seq - 1, 1))
 
 
 def _seen(request: web.Request) -> int | None:
@@ -83,6 +90,9 @@ class _Reader:
             if overrun:
                 await self._tell_overrun()
             return
+        if not _is_ours(self._api.service, self._seen):
+            await self._tell_overrun()
+            self._seen = 0
         while page := self._api.service.events_after(self._seen, EVENTS_PER_PAGE):
             if page[0].seq > self._seen + 1:
                 await self._tell_overrun()

@@ -31,7 +31,7 @@ class Seats:
             message = f"{self._seats_max} {self._readers} are being served already"
             raise Problem(503, "too_many_readers", message, {"Retry-After": "5"})
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a request is always handled in a task; this is for the type checker
+        assert task is not None  # a request is always handled in a task
         self._taken.add(task)
         try:
             yield

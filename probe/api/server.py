@@ -74,7 +74,7 @@ async def serve(app: web.Application, host: str, port: int) -> Server:
     """Listen at host and port (0: any free one) for the application. Raises OSError when that cannot be had."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_S_MAX)
     await runner.setup()
-    assert runner.server is not None  # noqa: S101 - setup made it; this is for the type checker
+    assert runner.server is not None
     loop = asyncio.get_running_loop()
     connect = partial(
         Connection,

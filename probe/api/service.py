@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from probe.lifecycle.report import EventReport, GroupReport, OperationReport, ResourceReport
-from probe.lifecycle.report import Refusal as Refusal  # the API's callers find it here
+from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
 from probe.values import ResourceId
+
+__all__ = ["Refusal", "Service", "Subscription"]
 
 
 class Subscription(Protocol):
@@ -38,11 +39,13 @@ class Service(Protocol):
 
     def resource(self, id: ResourceId) -> ResourceReport | None: ...
     def resources(self) -> Iterator[ResourceReport]:
-        """Every resource, in the order of the store."""
+        """Every resource, in the order of the store. The world may change between two steps of the iterator."""
 
     def groups(self) -> Iterator[GroupReport]: ...
     def operation(self, id: int) -> OperationReport | None: ...
-    def events_after(self, seq: int, limit: int) -> list[EventReport]: ...
+    def events_after(self, seq: int, limit: int) -> list[EventReport]:
+        """What is kept of the events behind `seq`, oldest first; a seq is one more than the one before."""
+
     def subscribe(self) -> Subscription: ...
     async def wait_past(self, revision: int, timeout_s: float) -> int:
         """Return the revision as soon as it is above `revision`, or the current one after `timeout_s`."""

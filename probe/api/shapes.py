@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, ResourceReport
@@ -88,7 +90,7 @@ class Event(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
 
 class Events(msgspec.Struct, frozen=True):
-    """A page of events; `next` is the `after` of the following page (the one asked with when there are none)."""
+    """A page of events; `next` is the `after` of the following page, 0 when the one asked with is of an earlier run."""
 
     events: tuple[Event, ...]
     next: int
@@ -117,7 +119,7 @@ class MetabaseKey(msgspec.Struct, frozen=True):
 
     revision: int
     key: str
-    properties: dict[str, object]
+    properties: dict[str, Any]
 
 
 class Healthy(msgspec.Struct, frozen=True):

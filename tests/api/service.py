@@ -1,0 +1,204 @@
+"""A service without a runtime: resources that tests put in, edges that tests make, verbs that are written down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+
+from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
+from probe.values import OpId, Outcome, Reason, ResourceId, State
+
+WALL = 1_700_000_000.0
+FEED_EVENTS_MAX = 16
+
+
+def report(name: str, group: str = "evs1", **changes: object) -> ResourceReport:
+    """Make the report of a healthy smtp resource, changed as told."""
+    healthy = ResourceReport(
+        id=ResourceId(group, name),
+        type="smtp",
+        controller="process",
+        state=State.ONLINE,
+        desired=State.ONLINE,
+        alive=True,
+        verdict=Outcome.ALIVE,
+        stale=False,
+        reason=Reason.MATCHED,
+        evidence="220 mail.example.org ESMTP",
+        age_s=0.25,
+        root_cause=None,
+        since=WALL,
+        restarts=0,
+        restarts_left=2,
+        operation=None,
+        depends_on=(),
+        waiting_for=(),
+    )
+    return replace(healthy, **changes)  # type: ignore[arg-type] # the names are checked by replace itself
+
+
+def failed(name: str, reason: Reason = Reason.BANNER_TIMEOUT, **changes: object) -> ResourceReport:
+    """Make the report of a resource that failed by itself."""
+    told = {"state": State.FAILED, "alive": False, "verdict": Outcome.FAILED, "reason": reason, "evidence": ""}
+    return report(name, **{**told, **changes})  # type: ignore[arg-type] # one name for all of them, as above
+
+
+class Feed:
+    """A bounded feed; when it is full the newest event is lost and `overrun` says so."""
+
+    def __init__(self, service: StaticService) -> None:
+        self.overrun = False
+        self._service = service
+        self._events: deque[EventReport] = deque()
+        self._arrived = asyncio.Event()
+
+    def put(self, event: EventReport) -> None:
+        if len(self._events) >= FEED_EVENTS_MAX:
+            self.overrun = True
+        else:
+            self._events.append(event)
+        self._arrived.set()
+
+    async def next(self) -> EventReport:
+        while not self._events:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._events.popleft()
+
+    def close(self) -> None:
+        self._service.feeds.remove(self)
+
+
+class StaticService:
+    """The Service that the API's tests (and its page's screenshots) run against."""
+
+    def __init__(self, *reports: ResourceReport, node: str = "node1", history_max: int = 1000) -> None:
+        self.by_id = {one.id: one for one in reports}
+        self.node = node
+        self.revision = 1
+        self.serving = True
+        self.not_ready = ""
+        self.history: deque[EventReport] = deque(maxlen=history_max)
+        self.feeds: list[Feed] = []
+        self.asked: list[tuple[str, str, str]] = []  # verb, target, by
+        self.refusal: Refusal | None = None
+        self.broken: Exception | None = None  # raised by `resource`: a fault of ours
+        self.keys: dict[str, dict[str, object]] = {"/smtp/1": {"bindings": ["127.0.0.1:25"]}}
+        self.waiting = 0
+        self._moved = asyncio.Event()
+        self._seq = 0
+        self._operations: dict[int, OperationReport] = {}
+
+    # --- what a test does ---
+
+    def edge(self, changed: ResourceReport, trigger: str = "probe", evidence: str | None = None) -> EventReport:
+        """Put a changed resource in: a new revision, an event to every feed."""
+        before = self.by_id.get(changed.id)
+        self.by_id[changed.id] = changed
+        self._seq += 1
+        self.revision += 1
+        event = EventReport(
+            seq=self._seq,
+            time=WALL + self._seq,
+            id=str(changed.id),
+            kind="state",
+            from_=str(before.state if before else State.OFFLINE),
+            to=str(changed.state),
+            reason=str(changed.reason),
+            evidence=changed.evidence if evidence is None else evidence,
+            root_cause=str(changed.root_cause) if changed.root_cause else None,
+            trigger=trigger,
+            operation=None,
+        )
+        self.history.append(event)
+        for feed in self.feeds:
+            feed.put(event)
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+        return event
+
+    # --- what the API asks ---
+
+    def resource(self, id: ResourceId) -> ResourceReport | None:
+        if self.broken is not None:
+            raise self.broken
+        return self.by_id.get(id)
+
+    def resources(self) -> Iterator[ResourceReport]:
+        for id in tuple(self.by_id):
+            if (one := self.by_id.get(id)) is not None:
+                yield one
+
+    def groups(self) -> Iterator[GroupReport]:
+        names = dict.fromkeys(id.group for id in self.by_id)
+        for name in names:
+            states = {one.state for one in self.by_id.values() if one.id.group == name}
+            worst = "failed" if State.FAILED in states else "online" if states == {State.ONLINE} else "partial"
+            yield GroupReport(name, self.node, worst, sum(id.group == name for id in self.by_id))
+
+    def operation(self, id: int) -> OperationReport | None:
+        return self._operations.get(id)
+
+    def events_after(self, seq: int, limit: int) -> list[EventReport]:
+        return [event for event in self.history if event.seq > seq][:limit]
+
+    def subscribe(self) -> Feed:
+        feed = Feed(self)
+        self.feeds.append(feed)
+        return feed
+
+    async def wait_past(self, revision: int, timeout_s: float) -> int:
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.revision <= revision:
+                    await self._moved.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self.waiting -= 1
+        return self.revision
+
+    async def ask_resource(self, verb: str, id: ResourceId, by: str) -> OperationReport:
+        if id not in self.by_id:
+            raise Refusal(404, "no_such_resource", f"there is no resource {id}")
+        return self._ask(verb, str(id), by)
+
+    async def ask_group(self, verb: str, group: str, by: str) -> OperationReport:
+        return self._ask(verb, group, by)
+
+    def metabase(self, path: str) -> tuple[int, dict[str, object]] | None:
+        return (7, self.keys[path]) if path in self.keys else None
+
+    def _ask(self, verb: str, target: str, by: str) -> OperationReport:
+        if self.refusal is not None:
+            raise self.refusal
+        self.asked.append((verb, target, by))
+        operation = OperationReport(OpId(len(self.asked)), verb, target, "pending", "", WALL, None)
+        self._operations[operation.id] = operation
+        return operation
+
+
+class MemoryFiles:
+    """Files in memory; the stamp counts the writes. `readable` false makes reading fail as a permission would."""
+
+    def __init__(self, **content: bytes) -> None:
+        self.readable = True
+        self._content = dict(content)
+        self._writes = dict.fromkeys(content, 1)
+
+    def put(self, path: str, content: bytes) -> None:
+        self._content[path] = content
+        self._writes[path] = self._writes.get(path, 0) + 1
+
+    def stamp(self, path: str) -> object | None:
+        return self._writes.get(path)
+
+    def read(self, path: str, bytes_max: int) -> bytes:
+        if not self.readable:
+            raise PermissionError(13, "Permission denied", path)
+        if path not in self._content:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return self._content[path][: bytes_max + 1]
