@@ -89,11 +89,15 @@ def _sentence(asked: Asked, problem: StoreProblem) -> str:
 
 async def _ask(asked: Sequence[Asked], servers: Sequence[VirtualServer], *, as_json: bool) -> int:
     from probe.cli.answers import answer_lines, answer_object, worst
-    from probe.environment.real import real_environment
+    from probe.environment import Environment
+    from probe.environment.clock import LoopClock, SystemRandomness
+    from probe.environment.files import RealFiles
+    from probe.environment.network import RealNetwork
+    from probe.environment.processes import RealProcesses
     from probe.monitor.once import probe_once
     from probe.values import Outcome
 
-    environment = real_environment()
+    environment = Environment(LoopClock(), SystemRandomness(), RealFiles(), RealNetwork(), RealProcesses())
     style = Style(sys.stdout)
     outcomes = []
     for one, result in zip(asked, await probe_once(environment, servers), strict=True):

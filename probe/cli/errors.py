@@ -38,10 +38,8 @@ class Refused(ServiceError):
 def _mend(status: int, code: str) -> str:
     if status == 401:
         return "pass --token-file FILE with a file that holds the token (or set LOOKSALIVE_TOKEN_FILE)"
-    if status == 403 and "off" in code:
-        return "start the service with --token-file to allow control"
-    if status == 403:
-        return "use a token whose role is operator or admin"
+    if code == "role_too_low":
+        return "pass --token-file with a token of that role"
     if status == 404:
         return "looksalive status lists what there is"
     if status == 421:

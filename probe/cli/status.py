@@ -91,9 +91,9 @@ def _draw_group(members: list[dict[str, Any]], style: Style) -> Iterator[str]:
     _branch(children, None, "", style, lines, seen)
     # what hangs under a circle of dependencies is still shown
     lines.extend((_corners(style)[1], resource) for resource in members if resource["id"] not in seen)
-    widest = max(len(prefix + safe(_name(resource))) for prefix, resource in lines)
+    widest = max(len(prefix + _name(resource)) for prefix, resource in lines)
     for prefix, resource in lines:
-        gap = " " * (widest - len(prefix + safe(_name(resource))))
+        gap = " " * (widest - len(prefix + _name(resource)))
         yield style.paint("dim", prefix) + _line(resource, gap, style)
 
 
@@ -129,8 +129,7 @@ def _providers(resource: dict[str, Any]) -> list[str]:
 
 
 def _name(resource: dict[str, Any]) -> str:
-    name: str = resource["id"].partition("/")[2]
-    return name
+    return safe(resource["id"])  # whole, to be copied into the next command
 
 
 def _line(resource: dict[str, Any], gap: str, style: Style) -> str:
@@ -138,7 +137,7 @@ def _line(resource: dict[str, Any], gap: str, style: Style) -> str:
     online_dead = state == "online" and resource.get("alive") is not True
     shape, plain, colour = NOT_ALIVE if online_dead else SHAPES.get(state, UNKNOWN)
     word = f"{safe(state)}, not alive" if online_dead else safe(state)
-    parts = [f"{style.paint(colour, shape if style.unicode else plain)} {safe(_name(resource))}{gap}  {word:<15}"]
+    parts = [f"{style.paint(colour, shape if style.unicode else plain)} {_name(resource)}{gap}  {word:<15}"]
     parts.extend(safe(part) for part in _details(resource))
     return "  ".join(parts).rstrip()
 
@@ -157,6 +156,6 @@ def _details(resource: dict[str, Any]) -> Iterator[str]:
         yield "waits for " + ", ".join(map(str, resource["waiting_for"]))
     others = _providers(resource)[1:]
     if others:
-        yield "needs also " + ", ".join(other.partition("/")[2] for other in others)
+        yield "needs also " + ", ".join(others)
     if isinstance(resource.get("restarts"), int) and resource["restarts"]:
         yield plural(resource["restarts"], "restart")

@@ -19,7 +19,7 @@ class Terminal(io.TextIOWrapper):
 
 def terminal(encoding: str = "utf-8") -> Terminal:
     """A terminal with that encoding."""
-    return Terminal(io.BytesIO(), encoding=encoding)
+    return Terminal(io.BytesIO(), encoding=encoding, newline="")
 
 
 def test_safe_escapes_what_moves_a_cursor() -> None:

@@ -33,11 +33,11 @@ def test_a_tree_by_group(capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["status", "--url", service.url]) == EXIT_FAILED
     assert capsys.readouterr().out.splitlines() == [
         "evs1  on node-1",
-        '└─ ● store    online           matched  "* OK"  3.2 s ago',
-        "   ├─ ✖ smtp  failed           dependency_down  3.2 s ago  because of evs1/store  2 restarts",
-        '   └─ ● imap  online           matched  "220 mx ESMTP"  3.2 s ago  needs also sa',
+        '└─ ● evs1/store    online           matched  "* OK"  3.2 s ago',
+        "   ├─ ✖ evs1/smtp  failed           dependency_down  3.2 s ago  because of evs1/store  2 restarts",
+        '   └─ ● evs1/imap  online           matched  "220 mx ESMTP"  3.2 s ago  needs also evs1/sa',
         "default  on node-1",
-        '└─ ● http-1  online           matched  "HTTP/1.1 200 OK"  34 ms ago',
+        '└─ ● default/http-1  online           matched  "HTTP/1.1 200 OK"  34 ms ago',
         "3 of 4 resources alive",
     ]
 
@@ -56,8 +56,8 @@ def test_online_and_not_alive_is_told_apart(capsys: pytest.CaptureFixture[str]) 
     with serving(FakeService(status_of(7, dead, blind))) as service:
         assert main(["status", "--url", service.url]) == EXIT_FAILED
     out = capsys.readouterr().out
-    assert "◐ a  online, not alive  banner_timeout" in out
-    assert "● b  online           prober_stalled (unknown)  1 min ago, stale" in out
+    assert "◐ g/a  online, not alive  banner_timeout" in out
+    assert "● g/b  online           prober_stalled (unknown)  1 min ago, stale" in out
 
 
 def test_json_is_the_api_s_own(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +75,7 @@ def test_one_resource(capsys: pytest.CaptureFixture[str]) -> None:
         assert json.loads(capsys.readouterr().out) == STORE
         assert main(["status", "evs1/smtp", "--url", service.url]) == EXIT_FAILED
         assert service.asked == ["GET /api/v1/resources/evs1/store", "GET /api/v1/resources/evs1/smtp"]
-    assert "✖ smtp" in capsys.readouterr().out
+    assert "✖ evs1/smtp" in capsys.readouterr().out
 
 
 def test_one_group(capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,8 +160,8 @@ def test_a_circle_of_dependencies_is_still_shown(capsys: pytest.CaptureFixture[s
     with serving(FakeService(status_of(7, a, b))) as service:
         assert main(["status", "--url", service.url]) == EXIT_OK
     out = capsys.readouterr().out
-    assert out.count("● aa") == 1
-    assert out.count("● bb") == 1
+    assert out.count("● g/aa") == 1
+    assert out.count("● g/bb") == 1
 
 
 def test_url_from_the_variable(variables: pytest.MonkeyPatch) -> None:

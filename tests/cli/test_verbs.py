@@ -85,7 +85,7 @@ def test_wait_gives_up(token_file: str, capsys: pytest.CaptureFixture[str]) -> N
     ("status", "code", "mend"),
     [
         (401, "unauthorized", "--token-file FILE"),
-        (403, "forbidden", "role is operator or admin"),
+        (403, "role_too_low", "a token of that role"),
         (404, "not_found", "looksalive status lists"),
         (409, "busy", "an operation is in flight"),
         (503, "draining", "an operation is in flight"),
