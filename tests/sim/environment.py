@@ -7,11 +7,11 @@ import random
 from collections.abc import Callable
 
 from probe.environment import Environment, Timer
-from tests.sim.files import MemoryFiles
 from tests.sim.loop import VirtualLoop, current_loop
 from tests.sim.machine import EPOCH_S, Machine
 from tests.sim.network import SimNetwork
 from tests.sim.processes import SimProcesses
+from tests.sim.storage import RunFiles
 
 
 class SimClock:
@@ -41,16 +41,16 @@ class SimClock:
 class Run:
     """One run of our program on a machine, from its start to its end or its death."""
 
-    def __init__(self, machine: Machine, files: MemoryFiles, loop: VirtualLoop) -> None:
+    def __init__(self, machine: Machine, loop: VirtualLoop) -> None:
         self.machine = machine
         self.clock = SimClock(loop)
         self.network = SimNetwork(machine.wire, loop, machine.host)
         self.processes = SimProcesses(machine, loop)
-        self.files = files
+        self.files = RunFiles(machine.disk, machine.folders)
         self.environment = Environment(
             clock=self.clock,
             randomness=random.Random(machine.chance.getrandbits(32)),
-            files=files,
+            files=self.files,
             network=self.network,
             processes=self.processes,
         )
@@ -61,8 +61,8 @@ class Run:
         The caller cancels its tasks afterwards; whatever their clean-up tries comes to nothing.
         """
         self.machine.note("we die")
-        self.processes.dead = self.files.dead = True
-        self.machine.disk.locked.clear()
+        self.processes.dead = True
+        self.files.die()
         self.network.die()
 
 
@@ -74,4 +74,4 @@ def make_environment(seed: int) -> tuple[Environment, Machine]:
 
 def start_run(machine: Machine) -> Run:
     """Start our program (again) on a machine: new sockets and handles, the same files and programs."""
-    return Run(machine, MemoryFiles(machine.disk), current_loop())
+    return Run(machine, current_loop())

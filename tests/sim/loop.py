@@ -22,6 +22,7 @@ from tests.sim.timeline import Timeline
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+CLOCK_RESOLUTION_S = 1e-9
 PASSES_AT_ONE_INSTANT_MAX = 20_000
 PENDING_TASKS_SHOWN_MAX = 12
 
@@ -107,7 +108,7 @@ class VirtualLoop(BaseEventLoop):
         self._now = self.timeline.now
         self._created = 0
         self._passes = 0
-        self._clock_resolution = 1e-9  # 0 would never call a timer that lies a rounding error ahead
+        self._clock_resolution = CLOCK_RESOLUTION_S
         self._selector = _TimePasser(self)
         self.set_task_factory(self._make_task)
         self.set_exception_handler(lambda _loop, context: self.mishaps.append(context))
@@ -146,6 +147,8 @@ class VirtualLoop(BaseEventLoop):
             self._now = self.until_s
             raise TimePassed(f"virtual time passed {self.until_s:g} s; {self._pending()}")
         self._now = max(self._now, when)
+        # BaseEventLoop calls what is due before now + resolution: with 0, or with less than a float's step, nothing is.
+        self._clock_resolution = max(CLOCK_RESOLUTION_S, 2 * math.ulp(self._now))
 
     def _count_pass(self, start: float) -> None:
         self._passes = 0 if self._now > start else self._passes + 1

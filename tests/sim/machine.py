@@ -6,7 +6,7 @@ import hashlib
 import random
 from collections import deque
 
-from tests.sim.files import Disk
+from tests.sim.files import MemoryFiles
 from tests.sim.network import Host
 from tests.sim.programs import Recipe, Running
 from tests.sim.servers import Server
@@ -29,7 +29,8 @@ class Machine:
         self.wire = Wire(timeline, self.chance.getrandbits(32))
         self.wire.hosts.update(LOOPBACK)
         self.host = Host()
-        self.disk = Disk(lambda: EPOCH_S + timeline.now)
+        self.disk = MemoryFiles()
+        self.folders: set[str] = set()
         self.recipes: dict[str, Recipe] = {}
         self.programs: dict[int, Running] = {}
         self.servers: dict[Place, Server] = {}
@@ -100,9 +101,10 @@ class Machine:
         running.signal(number, group=group)
 
     def reboot(self) -> None:
-        """Lose every program; only files and addresses stay. Our own run must have been killed before."""
+        """Lose every program and what was not synced. Our own run must have been killed before."""
         for running in self.programs.values():
             if running.group_running:
                 running.signal(9, group=True)
         self.programs.clear()
+        self.disk = self.disk.after_crash("durable")
         self._boots += 1

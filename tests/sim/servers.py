@@ -37,6 +37,8 @@ class Fault(Enum):
     DELAY = auto()  # right, after `delay_s`
 
 
+DEAF = frozenset({Fault.SILENT, Fault.DRIP, Fault.ENDLESS, Fault.DELAY})  # hears no command (before its greeting)
+
 GREETING = {
     "smtp": b"220 sim.example ESMTP ready\r\n",
     "lmtp": b"220 sim.example LMTP ready\r\n",
@@ -62,13 +64,13 @@ WRONG = {
 
 def answer(protocol: str, line: bytes) -> tuple[bytes, bool]:
     """Return the reply to one command line and whether the server closes after it."""
-    words = line.upper().split()
-    tag = words[0] if words else b"*"
+    words = line.split() or [b""]
+    tag, quits = words[0], words[0].upper() == b"QUIT"
     if protocol in {"smtp", "lmtp"}:
-        return (b"221 2.0.0 bye\r\n", True) if tag == b"QUIT" else (b"250 sim.example\r\n", False)
+        return (b"221 2.0.0 bye\r\n", True) if quits else (b"250 sim.example\r\n", False)
     if protocol == "pop3":
-        return b"+OK\r\n", tag == b"QUIT"
-    if b"LOGOUT" in words:
+        return b"+OK\r\n", quits
+    if words[-1].upper() == b"LOGOUT":
         return b"* BYE bye\r\n" + tag + b" OK done\r\n", True
     return tag + b" OK done\r\n", False
 
@@ -91,6 +93,7 @@ class _Session:
         self.visit = Visit(endpoint.remote, server.wire.timeline.now)
         self.fault = server.fault
         self._pending = bytearray()  # of a line, or an http head
+        self._deaf = server.protocol != "http" and self.fault in DEAF
         endpoint.changed = self.changed
         self._greet()
 
@@ -132,7 +135,7 @@ class _Session:
         if fault is Fault.SILENT:
             return
         if fault is Fault.DELAY:
-            timeline.call_later(server.delay_s, self._say, right)
+            timeline.call_later(server.delay_s, self._greet_late, right)
         elif fault is Fault.DRIP:
             self._drip(right, 0)
         elif fault is Fault.ENDLESS:
@@ -145,6 +148,17 @@ class _Session:
             self._say(texts[server.protocol] if texts else right)
             if fault is Fault.RESET_AFTER:
                 timeline.call_later(server.delay_s, self.end, True)
+
+    def _greet_late(self, right: bytes) -> None:
+        if self.server.frozen:
+            self.server.deferred.append(lambda: self._greet_late(right))
+            return
+        self._say(right)
+        if self.server.protocol == "http":
+            self.end()
+        else:
+            self._deaf = False
+            self._hear(b"")  # what came before the greeting
 
     def _say(self, data: bytes) -> None:
         if self.server.frozen:
@@ -164,10 +178,10 @@ class _Session:
             pass
 
     def _hear(self, data: bytes) -> None:
-        if self.fault in {Fault.SILENT, Fault.DRIP, Fault.ENDLESS} and self.server.protocol != "http":
-            return
         self._pending += data
         del self._pending[:-VISIT_BYTES_MAX]
+        if self._deaf:
+            return
         if self.server.protocol == "http":
             if b"\r\n\r\n" in self._pending:
                 self._pending.clear()
@@ -185,7 +199,7 @@ class _Session:
 
 
 class Server:
-    """A server at one place. `open` makes it listen; `close` and `kill` end it; what clients did is counted."""
+    """A server at one place. `open` makes it listen, `close` ends it; what clients did is counted."""
 
     def __init__(self, wire: Wire, protocol: str, place: Place) -> None:
         self.wire = wire
