@@ -8,8 +8,9 @@ from aiohttp.typedefs import Handler
 
 from probe.api import openapi
 from probe.api.context import API, Api, ApiSettings
-from probe.api.control import BODY_BYTES_MAX
 from probe.api.errors import tell_errors
+from probe.api.fanout import Seats
+from probe.api.limits import BODY_BYTES_MAX
 from probe.api.routes import ROUTES
 from probe.api.security import Gate, harden
 from probe.api.server import Server, serve
@@ -28,7 +29,16 @@ def make_app(service: Service, metrics: Metrics, settings: ApiSettings | None = 
         if settings.files is None:
             raise ValueError("a token file needs files to read it with")
         tokens = TokenFile(settings.files, settings.token_file)
-    api = Api(service, metrics, settings, tokens)
+    limits = settings.limits
+    api = Api(
+        service,
+        metrics,
+        settings,
+        tokens,
+        streams=Seats(limits.streams, "streams"),
+        waits=Seats(limits.waits, "long polls"),
+        scrapes=Seats(limits.scrapes, "scrapes"),
+    )
     gate = Gate(api, {(method, route.path): route.role for route in ROUTES for method in _methods(route.method)})
 
     @web.middleware

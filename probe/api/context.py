@@ -8,15 +8,13 @@ from aiohttp import web
 
 from probe.api.errors import Problem
 from probe.api.fanout import Frames, Seats, Turnstile
+from probe.api.limits import Limits
 from probe.api.service import Service
 from probe.api.tokens import TokenFile, TokenFiles
 from probe.lifecycle.report import ResourceReport
 from probe.metrics import Metrics
 from probe.values import ResourceId, evidence_of
 
-STREAMS_MAX = 1000  # readers of /api/v1/stream at once
-WAITS_MAX = 1000  # long polls at once
-SCRAPES_MAX = 8  # scrapes of /metrics at once
 WRITERS_PER_PASS = 50  # stream readers written to in one pass of the loop
 
 
@@ -27,6 +25,7 @@ class ApiSettings:
     allowed_hosts: tuple[str, ...] = ()  # names beside IP literals and loopback names that the Host header may say
     token_file: str | None = None  # without one, control verbs are off
     files: TokenFiles | None = None  # the environment's files; needed with a token file
+    limits: Limits = field(default_factory=Limits)
     instance: str = ""  # differs from run to run, so that an ETag of an earlier run never matches
 
 
@@ -38,9 +37,9 @@ class Api:
     metrics: Metrics
     settings: ApiSettings
     tokens: TokenFile | None
-    streams: Seats = field(default_factory=lambda: Seats(STREAMS_MAX, "streams"))
-    waits: Seats = field(default_factory=lambda: Seats(WAITS_MAX, "long polls"))
-    scrapes: Seats = field(default_factory=lambda: Seats(SCRAPES_MAX, "scrapes"))
+    streams: Seats
+    waits: Seats
+    scrapes: Seats
     frames: Frames = field(default_factory=Frames)
     turnstile: Turnstile = field(default_factory=lambda: Turnstile(WRITERS_PER_PASS))
 

@@ -10,14 +10,13 @@ from aiohttp import web
 
 from probe.api.context import API, resource_id
 from probe.api.errors import Problem
+from probe.api.limits import BODY_BYTES_MAX
 from probe.api.replies import json_reply
 from probe.api.security import WRITER
 from probe.api.shapes import NoBody, operation_of
 from probe.lifecycle.report import OperationReport
 from probe.values import evidence_of
 
-BODY_S_MAX = 10.0
-BODY_BYTES_MAX = 64 * 1024
 OPERATION_ID_MAX = 2**63 - 1
 
 _Verb = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -57,11 +56,12 @@ async def operation(request: web.Request) -> web.StreamResponse:
 
 async def _read_body(request: web.Request) -> NoBody:
     """Read the body within its bounds. Raises Problem (400, 408, 413)."""
+    body_s = request.app[API].settings.limits.body_s
     try:
-        async with asyncio.timeout(BODY_S_MAX):
+        async with asyncio.timeout(body_s):
             raw = await request.read()
     except TimeoutError:
-        raise Problem(408, "request_timeout", f"the body did not come within {BODY_S_MAX:g} s") from None
+        raise Problem(408, "request_timeout", f"the body did not come within {body_s:g} s") from None
     except web.HTTPRequestEntityTooLarge:
         raise Problem(413, "content_too_large", f"the body may have {BODY_BYTES_MAX} bytes") from None
     except web.RequestPayloadError:

@@ -13,7 +13,7 @@ from contextlib import closing
 import msgspec
 from aiohttp import web
 
-from probe.api.context import API, Api, whole_number
+from probe.api.context import API, whole_number
 from probe.api.errors import Problem
 from probe.api.replies import json_reply, next_pass, send
 from probe.api.service import Service, Subscription
@@ -23,7 +23,6 @@ from probe.lifecycle.report import EventReport
 EVENTS_PER_PAGE = 100
 EVENTS_PER_PAGE_MAX = 1000
 SEQ_MAX = 2**63 - 1
-KEEP_ALIVE_S = 15.0
 RETRY_MS = 2000
 
 
@@ -48,7 +47,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
         await response.prepare(request)
         if request.method == "HEAD":
             return response
-        await _Reader(api, response, seen).follow()
+        await _Reader(request, response, seen).follow()
     return response
 
 
@@ -70,14 +69,15 @@ def _seen(request: web.Request) -> int | None:
 class _Reader:
     """One connection that follows the stream."""
 
-    def __init__(self, api: Api, response: web.StreamResponse, seen: int | None) -> None:
-        self._api = api
+    def __init__(self, request: web.Request, response: web.StreamResponse, seen: int | None) -> None:
+        self._api = request.app[API]
+        self._request = request
         self._response = response
         self._seen = seen
 
     async def follow(self) -> None:
         """Catch up, then pass on what comes; begin again when the feed was overrun. Ends by cancellation or a reset."""
-        await send(self._response, b"retry: %d\n\n" % RETRY_MS)
+        await send(self._request, self._response, b"retry: %d\n\n" % RETRY_MS)
         overrun = False
         while True:
             with closing(self._api.service.subscribe()) as feed:  # before catching up: nothing falls in between
@@ -101,21 +101,22 @@ class _Reader:
             await next_pass()
 
     async def _pass_on(self, feed: Subscription) -> None:
+        keep_alive_s = self._api.settings.limits.keep_alive_s
         while not feed.overrun:
             try:
-                async with asyncio.timeout(KEEP_ALIVE_S):
+                async with asyncio.timeout(keep_alive_s):
                     event = await feed.next()
             except TimeoutError:
-                await send(self._response, b": keep-alive\n\n")
+                await send(self._request, self._response, b": keep-alive\n\n")
                 continue
             if self._seen is None or event.seq > self._seen:
                 await self._api.turnstile.enter()
                 await self._tell(event)
 
     async def _tell(self, event: EventReport) -> None:
-        await send(self._response, self._api.frames.of(event))
+        await send(self._request, self._response, self._api.frames.of(event))
         self._seen = event.seq
 
     async def _tell_overrun(self) -> None:
         body = msgspec.json.encode(Overrun(self._api.service.revision))
-        await send(self._response, b"event: overrun\ndata: %s\n\n" % body)
+        await send(self._request, self._response, b"event: overrun\ndata: %s\n\n" % body)

@@ -10,7 +10,8 @@ from collections.abc import Generator, Iterable
 import msgspec
 from aiohttp import web
 
-WRITE_S_MAX = 30.0  # a reader that takes no byte for so long is cut off
+from probe.api.context import API
+
 GZIP_LEVEL = 1  # the cheapest: the text repeats itself so much that more effort gains little
 
 JSON = "application/json"
@@ -32,12 +33,14 @@ def json_reply(body: object, status: int = 200, headers: dict[str, str] | None =
     )
 
 
-async def send(response: web.StreamResponse, data: bytes) -> None:
+async def send(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
     """Write a piece and wait until the reader takes it. Raises ConnectionError when it takes nothing for too long."""
     try:
-        async with asyncio.timeout(WRITE_S_MAX):
+        async with asyncio.timeout(request.app[API].settings.limits.write_s):
             await response.write(data)
     except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()  # a polite close would wait for what it does not take
         raise ConnectionResetError("the reader takes nothing") from None
 
 
@@ -59,10 +62,10 @@ async def stream_reply(
     for piece in slices:
         data = squeeze.compress(piece) if squeeze is not None else piece
         if data:
-            await send(response, data)
+            await send(request, response, data)
         await next_pass()
     if squeeze is not None:
-        await send(response, squeeze.flush())
+        await send(request, response, squeeze.flush())
     await response.write_eof()
     return response
 

@@ -6,30 +6,33 @@ import asyncio
 import ipaddress
 import logging
 from functools import partial
+from typing import Any
 
 from aiohttp import web
 
+from probe.api.context import API
 from probe.api.errors import error_response, response_of
 
 log = logging.getLogger(__name__)
 
-HEADERS_S_MAX = 10.0  # from the connection, or from the last answer, to the next whole head
-LINGER_S_MAX = 2.0  # reading on after an answer that did not want the body
-CLOSE_S_MAX = 1.0  # for answers under way when we close
-CONNECTIONS_MAX = 4000  # readers must not use up the descriptors that probes need
 BACKLOG = 512
 
 
 class Connection(web.RequestHandler):
     """One client's connection: bounded in number, and telling its own errors in the shape of all others."""
 
-    __slots__ = ()
+    __slots__ = ("_connections_max", "_server")
+
+    def __init__(self, server: web.Server, connections_max: int, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._server = server
+        self._connections_max = connections_max
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, unless there are too many already."""
         super().connection_made(transport)
-        if self._manager is not None and len(self._manager.connections) > CONNECTIONS_MAX:
-            log.warning("a connection was refused: there are too many", extra={"connections": CONNECTIONS_MAX})
+        if len(self._server.connections) > self._connections_max:
+            log.warning("a connection was refused: there are too many", extra={"connections": self._connections_max})
             self.force_close()
 
     def handle_error(
@@ -40,8 +43,8 @@ class Connection(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002 - aiohttp's signature; the parser's text quotes the client: not told
     ) -> web.StreamResponse:
         """Answer what could not be parsed, and what failed beyond the application."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("half an answer is out already")
+        if request.writer.output_size > 0 or isinstance(exc, ConnectionError):
+            raise ConnectionError("nobody is left to tell, or half an answer is out already")
         if status == 400:
             return error_response(400, "bad_request", "this is not HTTP as we understand it", close=True)
         log.error("a request failed outside of the application", exc_info=exc)
@@ -72,17 +75,19 @@ class Server:
 
 async def serve(app: web.Application, host: str, port: int) -> Server:
     """Listen at host and port (0: any free one) for the application. Raises OSError when that cannot be had."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_S_MAX)
+    limits = app[API].settings.limits
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=limits.close_s)
     await runner.setup()
     assert runner.server is not None
     loop = asyncio.get_running_loop()
     connect = partial(
         Connection,
         runner.server,
+        limits.connections,
         loop=loop,
-        access_log=None,  # type: ignore[arg-type] # turns it off, as AppRunner does; the stub only knows a logger
-        keepalive_timeout=HEADERS_S_MAX,
-        lingering_time=LINGER_S_MAX,
+        access_log=None,
+        keepalive_timeout=limits.headers_s,
+        lingering_time=limits.linger_s,
         auto_decompress=False,  # nobody has a reason to send us compressed bodies
     )
     try:

@@ -86,7 +86,7 @@ class StaticService:
         self.refusal: Refusal | None = None
         self.broken: Exception | None = None  # raised by `resource`: a fault of ours
         self.keys: dict[str, dict[str, object]] = {"/smtp/1": {"bindings": ["127.0.0.1:25"]}}
-        self.waiting = 0
+        self.polled = asyncio.Event()  # a long poll has begun
         self._moved = asyncio.Event()
         self._seq = 0
         self._operations: dict[int, OperationReport] = {}
@@ -150,15 +150,13 @@ class StaticService:
         return feed
 
     async def wait_past(self, revision: int, timeout_s: float) -> int:
-        self.waiting += 1
+        self.polled.set()
         try:
             async with asyncio.timeout(timeout_s):
                 while self.revision <= revision:
                     await self._moved.wait()
         except TimeoutError:
             pass
-        finally:
-            self.waiting -= 1
         return self.revision
 
     async def ask_resource(self, verb: str, id: ResourceId, by: str) -> OperationReport:
