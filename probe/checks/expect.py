@@ -27,10 +27,11 @@ class Expectation:
         """Say whether the line begins as expected."""
         if self.any_case:
             line = line.upper()
-        return any(
-            line.startswith(prefix) and not (self.whole_words and _runs_on(line, len(prefix)))
-            for prefix in self.prefixes
-        )
+        if not line.startswith(self.prefixes):
+            return False
+        if not self.whole_words:
+            return True
+        return any(line.startswith(prefix) and not _runs_on(line, len(prefix)) for prefix in self.prefixes)
 
     def __str__(self) -> str:
         text = " or ".join(f'"{prefix.decode("utf-8", "replace")}"' for prefix in self.prefixes)

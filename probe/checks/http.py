@@ -212,7 +212,7 @@ class HttpConversation:
             return Verdict(reason, "no response", self.stage)
         if b"\n" not in self._head and not may_become_status_line(self._head):
             return _malformed("no status line:", self._head)
-        return Verdict(reason, evidence_of(b"incomplete response: " + self._head[:PEEK_BYTES_MAX]), self.stage)
+        return Verdict(reason, evidence_of(b"incomplete response: " + _first_line(self._head)), self.stage)
 
     def _conclude(self, verdict: Verdict) -> None:
         self.verdict = verdict
@@ -232,6 +232,9 @@ def _status_line_fault(head: bytes) -> Verdict | None:
     return None
 
 
+def _first_line(head: bytes) -> bytes:
+    return head[:PEEK_BYTES_MAX].partition(b"\n")[0].removesuffix(b"\r")
+
+
 def _malformed(what: str, head: bytes) -> Verdict:
-    first_line = head[:PEEK_BYTES_MAX].partition(b"\n")[0].removesuffix(b"\r")
-    return Verdict(Reason.HTTP_MALFORMED, evidence_of(what.encode() + b" " + first_line), Stage.RESPONSE)
+    return Verdict(Reason.HTTP_MALFORMED, evidence_of(what.encode() + b" " + _first_line(head)), Stage.RESPONSE)

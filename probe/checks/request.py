@@ -66,8 +66,10 @@ def host_of(server: VirtualServer, binding: Binding) -> str:
     named = binding.host or server.host
     if named:
         return named
-    if binding.unix_path is not None or binding.address in ("", "*"):
+    if binding.unix_path is not None:
         return "localhost"
-    address = binding.address.partition("%")[0]  # a zone means nothing to the peer (RFC 6874)
+    address = (
+        "localhost" if binding.address in ("", "*") else binding.address.partition("%")[0]
+    )  # a zone means nothing to the peer (RFC 6874)
     host = f"[{address}]" if ":" in address else address
     return host if binding.port == _DEFAULT_PORT[binding.secure] else f"{host}:{binding.port}"

@@ -98,9 +98,9 @@ def server_of(protocol: str, **properties: object) -> VirtualServer:
     return VirtualServer(key=f"/{protocol}/1", protocol=protocol, bindings=(PLAIN,), **properties)  # type: ignore[arg-type] # tests name properties freely
 
 
-def check_of(protocol: str, *, secure: bool = False, **properties: object) -> Check:
-    """Make the check of such a virtual server."""
-    return check_for(server_of(protocol, **properties), SECURE if secure else PLAIN)
+def check_of(protocol: str, binding: Binding | None = None, **properties: object) -> Check:
+    """Make the check of such a virtual server at that binding, by default its plain one."""
+    return check_for(server_of(protocol, **properties), binding or PLAIN)
 
 
 PLAIN = Binding(text="127.0.0.1:2525", address="127.0.0.1", port=2525)

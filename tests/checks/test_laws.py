@@ -68,7 +68,7 @@ def joined(pieces: list[Piece]) -> list[Piece]:
 
 
 @EVERY
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_segmentation_changes_nothing(name: str, data: st.DataObject) -> None:
     """S31: the same bytes in any pieces give the same verdict, the same bytes sent and the same end."""
@@ -96,7 +96,7 @@ def test_segmentation_byte_by_byte(name: str) -> None:
 
 
 @EVERY
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_noise_is_survived(name: str, data: st.DataObject) -> None:
     """Arbitrary bytes never raise, never hold more memory than the bounds, and are judged the same in any pieces."""
@@ -108,7 +108,7 @@ def test_noise_is_survived(name: str, data: st.DataObject) -> None:
 
 
 @EVERY
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_glance_is_what_the_conversation_reaches(name: str, data: st.DataObject) -> None:
     """A glance at the first piece gives nothing, or exactly the verdict of the conversation, which is finished then."""
