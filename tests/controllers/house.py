@@ -17,7 +17,8 @@ from tests.sim.programs import Recipe, Running
 STATE_DIR = "/state"
 PROGRAM = "/usr/sbin/served"
 ID = ResourceId("evs1", "smtp")
-RECORD = f"{STATE_DIR}/processes/evs1/smtp.json"
+RECORD_FOLDER = f"{STATE_DIR}/processes/evs1"
+RECORD = f"{RECORD_FOLDER}/smtp.json"
 OUTPUT = f"{STATE_DIR}/output/evs1/smtp.log"
 
 
@@ -68,7 +69,7 @@ class House:
     @property
     def recorded(self) -> bool:
         """Whether there is a record on the disk."""
-        return RECORD in self.machine.disk.names
+        return RECORD in self.machine.disk.files
 
     async def pass_time(self, seconds: float) -> None:
         """Let virtual time go by."""

@@ -16,7 +16,7 @@ from probe.controllers.contract import ControllerError
 from probe.controllers.process import KILL_GRACE_S, TERMINATE_GRACE_S
 from probe.controllers.records import digest_of
 from probe.values import Incarnation, Outcome, Reason, Verdict
-from tests.controllers.house import ID, OUTPUT, PROGRAM, RECORD, House, in_background, in_house
+from tests.controllers.house import ID, OUTPUT, PROGRAM, RECORD, RECORD_FOLDER, House, in_background, in_house
 from tests.sim.processes import SimProcess, SimProcesses
 from tests.sim.programs import Recipe
 
@@ -29,7 +29,7 @@ def test_a_start_is_recorded_before_it_counts() -> None:
 
     async def test(house: House) -> None:
         program = await house.start(incarnation=7)
-        assert json.loads(house.machine.disk.names[RECORD].content) == {
+        assert json.loads(house.machine.disk.files[RECORD].content) == {
             "pid": program.pid,
             "start_time": program.start_time,
             "boot_id": house.machine.boot_id,
@@ -245,15 +245,15 @@ def test_a_program_that_is_not_there_fails_the_start() -> None:
 
 
 def test_a_service_that_cannot_be_recorded_does_not_run() -> None:
-    """A full disk fails the start and ends the process: unrecorded it could be lost and then be started twice."""
+    """A disk that takes no record fails the start and ends the process: it could be lost and then started twice."""
 
     async def test(house: House) -> None:
-        house.machine.disk.failures[f"{RECORD}.new"] = errno.ENOSPC
-        with pytest.raises(ControllerError, match="cannot record process 1000 of evs1/smtp: No space left on device"):
+        house.machine.disk.read_only.add(RECORD_FOLDER)
+        with pytest.raises(ControllerError, match="cannot record process 1000 of evs1/smtp: Read-only file system"):
             await house.start()
         await house.pass_time(2)
         assert (house.alive, house.told) == ([], [])
-        house.machine.disk.failures.clear()
+        house.machine.disk.read_only.clear()
         assert (await house.start()).running
 
     in_house(test)
@@ -263,7 +263,6 @@ def test_want_of_descriptors_is_our_fault() -> None:
     """EMFILE while looking for a running service is `prober_descriptors`: unknown, never the service's failure."""
 
     async def test(house: House) -> None:
-        house.machine.disk.failures[RECORD] = errno.EMFILE
         house.run.files.read = _refuse_to_read  # type: ignore[method-assign] # this run's files have no descriptor left
         with pytest.raises(ControllerError) as caught:
             await house.start()
@@ -336,11 +335,13 @@ def test_a_record_that_no_longer_fits_is_removed(what: str) -> None:
         house.run.die()
         stranger = house.machine.programs[program.pid]
         if what == "reboot":
+            content = house.machine.disk.files[RECORD].content
             house.machine.reboot()
+            house.machine.disk.put(RECORD, content)  # however it got to the disk in time
         elif what == "other start time":
             stranger.start_time += 1
         else:
-            house.machine.disk.names[RECORD].content = b"{"
+            house.machine.disk.put(RECORD, b"{")
         house.start_run()
         assert not house.controller.adopt(house.service(), Incarnation(1))
         assert not house.recorded

@@ -89,7 +89,7 @@ async def test_an_obedient_service_is_stopped_by_term(bench: Bench) -> None:
     pid = await bench.start(script)
     await until(lambda: "ready" in bench.output, "the trap to be set")
     await bench.controller.stop(bench.service(script))
-    assert bench.output.split() == ["ready", "bye"]
+    assert bench.output.split()[-1] == "bye"
     assert (bench.left(), read_stat(pid), bench.told) == ([], None, [])
 
 

@@ -9,6 +9,7 @@ import pytest
 from probe.controllers.records import Records, digest_of, path_under, record_of
 from probe.values import Incarnation, ResourceId
 from tests.sim.files import MemoryFiles
+from tests.sim.storage import RunFiles
 
 ID = ResourceId("evs1", "smtp")
 RECORD = record_of(pid=12, start_time=345, boot_id="b", command=["x", "y"], incarnation=Incarnation(2))
@@ -16,7 +17,7 @@ RECORD = record_of(pid=12, start_time=345, boot_id="b", command=["x", "y"], inca
 
 def test_a_record_comes_back_as_it_was_written() -> None:
     """What is written is read, listed and removed."""
-    records = Records(MemoryFiles(), "/state/processes")
+    records = Records(RunFiles(MemoryFiles(), set()), "/state/processes")
     assert (records.read(ID), records.ids()) == (None, [])
     records.write(ID, RECORD)
     assert (records.read(ID), records.ids()) == (RECORD, [ID])
@@ -26,14 +27,17 @@ def test_a_record_comes_back_as_it_was_written() -> None:
 
 
 def test_a_write_that_fails_leaves_the_old_record() -> None:
-    """A full disk never leaves half a record in the place of a whole one."""
+    """A disk that fails in the middle never leaves half a record in the place of a whole one."""
     files = MemoryFiles()
     records = Records(files, "/state")
     records.write(ID, RECORD)
-    files.disk.failures["/state/evs1/smtp.json.new"] = errno.ENOSPC
-    with pytest.raises(OSError, match="No space left"):
-        records.write(ID, record_of(pid=13, start_time=1, boot_id="b", command=["x"], incarnation=Incarnation(3)))
-    assert records.read(ID) == RECORD
+    files.failure = OSError(errno.ENOSPC, "No space left on device")
+    for step in ("make_folder", "write", "rename"):
+        files.fail_at = len(files.steps) + 1 + ("make_folder", "write", "rename").index(step)
+        with pytest.raises(OSError, match="No space left"):
+            records.write(ID, record_of(pid=13, start_time=1, boot_id="b", command=["x"], incarnation=Incarnation(3)))
+        assert files.steps[-1].startswith(step)
+        assert records.read(ID) == RECORD
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"pid": "12"}', b"\xff", b"[" * 1000])
