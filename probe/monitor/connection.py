@@ -1,0 +1,270 @@
+"""One socket on its way: opened, bound, connected, armed with the poller, written, read and closed. No dialogue here.
+
+Rules:
+1. Where the server speaks first only the reader is armed: its first bytes imply that the connection stands, and the
+   kernel's own round-trip time says how long that took. Where we speak first the writer is armed, except towards this
+   machine, where what is sent right behind the connect arrives.
+2. An event is a hint. What is true is what the system call then says, so that a stray event changes nothing.
+3. A socket that the peer has not closed is reset, not closed: no port is left in TIME_WAIT (FACTS, Truth).
+   A closed socket leaves the poller by itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from probe.environment import READABLE, WRITABLE, Socket
+from probe.monitor.errnos import verdict_of, verdict_of_bind
+from probe.monitor.target import Target
+from probe.monitor.wheel import NOWHERE
+from probe.values import Stage, Verdict
+
+if TYPE_CHECKING:
+    from probe.monitor.engine import Engine
+
+UNIX_RETRY_S = 0.05  # a unix listener whose queue is full says so at once instead of letting us wait
+
+IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h; not in `socket` before 3.12
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+TCP_INFO_BYTES = 72
+TCP_NOT_YET = frozenset({2, 3})  # SYN_SENT, SYN_RECV
+_RTT_US = struct.Struct("=68xI").unpack_from  # tcpi_rtt of struct tcp_info
+
+_CONNECT = Stage.CONNECT
+_AF_UNIX = int(socket.AF_UNIX)
+_IPPROTO_IP = int(socket.IPPROTO_IP)
+_IPPROTO_TCP = int(socket.IPPROTO_TCP)
+_TCP_INFO = int(socket.TCP_INFO)
+_SOL_SOCKET = int(socket.SOL_SOCKET)
+_SO_LINGER = int(socket.SO_LINGER)
+_SO_ERROR = int(socket.SO_ERROR)
+
+
+class Connection:
+    """The socket's side of a dial; the dialogue's side (`Dial`) fills in the methods at the end."""
+
+    __slots__ = ("_armed", "_broken", "_connected", "_deadline", "_engine", "_fd", "_lost", "_mark", "_peer_closed",
+                 "_queue_full", "_slot", "_socket", "_stage", "_stages", "_started", "_target", "_unsent", "born",
+                 "closed", "tick")  # fmt: skip
+
+    _socket: Socket  # there as soon as `_fd` is not negative
+
+    def __init__(self, engine: Engine, target: Target) -> None:
+        self._engine = engine
+        self._target = target
+        self._fd = -1
+        self._armed = 0
+        self._slot = False  # counted among those in flight
+        self._connected = False
+        self._peer_closed = False
+        self._queue_full = False
+        self._broken = 0  # the errno of a send; what came before it is still read
+        self._unsent = b""
+        self._stage = _CONNECT
+        self._stages: list[tuple[Stage, float]] = []
+        self.born = -1
+        self.closed = False
+        self.tick = NOWHERE
+
+    def start(self, now: float) -> None:
+        """Open the socket and connect. The deadline, the stages and the credit for stalls begin here."""
+        engine, target = self._engine, self._target
+        self._slot = True
+        self._started = self._mark = now
+        self._deadline = now + target.timeout_s
+        self._lost = engine.stall.lost(now)
+        self.born = engine.batch
+        if target.obstacle is not None:
+            self.conclude(target.obstacle)
+            return
+        try:
+            connection = self._socket = engine.network.socket(target.family)
+        except OSError as error:
+            self.conclude(verdict_of(error.errno, _CONNECT))
+            return
+        self._fd = connection.fileno()
+        if target.source is not None:
+            try:
+                # The port is chosen at connect, by the whole connection: a plain bind would take one for itself.
+                connection.setsockopt(_IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                connection.bind(target.source)
+            except OSError as error:
+                self.conclude(verdict_of_bind(error.errno, target.source[0]))
+                return
+        self._connect(now)
+
+    def _connect(self, now: float) -> None:
+        engine, target, fd = self._engine, self._target, self._fd
+        code = self._socket.connect_ex(target.address)
+        self._queue_full = code == errno.EAGAIN and target.family == _AF_UNIX
+        if self._queue_full:
+            engine.wheel.add(self, min(self._deadline, now + UNIX_RETRY_S))
+            return
+        if code and code != errno.EINPROGRESS:
+            self.conclude(verdict_of(code, _CONNECT))
+            return
+        engine.dials[fd] = self
+        engine.wheel.add(self, self._deadline)
+        if not target.waits_for_connect:
+            self._armed = READABLE
+            engine.poller.register(fd, READABLE)
+        elif code and not target.near:
+            self._arm(WRITABLE)
+        else:
+            self._connected = not code
+            self.opened(now)
+
+    def ready(self, mask: int) -> None:
+        """Act on what the poller said."""
+        if self._armed & WRITABLE:
+            self._writable()
+            if self.closed or not mask & ~WRITABLE:
+                return
+        self._readable()
+
+    def _writable(self) -> None:
+        if self._connected:
+            self._flush()
+            return
+        code = self._socket.getsockopt(_SOL_SOCKET, _SO_ERROR)
+        if code:
+            self.failed(code)
+            return
+        self._connected = True
+        now = self._engine.clock.now()
+        if self._unsent:
+            self._note(self.next_stage, now)
+            self._flush()
+        else:
+            self.opened(now)
+
+    def _readable(self) -> None:
+        engine = self._engine
+        try:
+            size = self._socket.recv_into(engine.buffer)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.failed(error.errno or 0)
+            return
+        if not size and self._broken:
+            self.failed(self._broken)
+            return
+        now = engine.clock.now()
+        if self._stage is _CONNECT:
+            self._settle(now)
+        if size:
+            self.heard(bytes(engine.view[:size]), now)
+        else:
+            self._peer_closed = True
+            self.ended(now)
+
+    def _note(self, stage: Stage, now: float) -> None:
+        """Enter the next stage and keep how long the last one took."""
+        self._stages.append((self._stage, now - self._mark))
+        self._stage = stage
+        self._mark = now
+
+    def _settle(self, now: float) -> None:
+        """Learn from the first bytes that the connection stands, and from the kernel how long that took."""
+        took_s = 0.0
+        if self._target.family != _AF_UNIX:
+            took_s = min(_RTT_US(self._tcp_info())[0] * 1e-6, now - self._mark)
+        self._connected = True
+        self._stages.append((_CONNECT, took_s))
+        self._mark += took_s
+        self._stage = self.next_stage
+
+    def _tcp_info(self) -> bytes:
+        return bytes(self._socket.getsockopt(_IPPROTO_TCP, _TCP_INFO, TCP_INFO_BYTES))
+
+    @property
+    def _connecting(self) -> bool:
+        """Whether the kernel still waits for the peer to answer the connect."""
+        if self._connected or self._target.family == _AF_UNIX:
+            return self._queue_full
+        return self._tcp_info()[0] in TCP_NOT_YET
+
+    def _transmit(self, data: bytes) -> None:
+        """Send, keeping what does not fit until the socket is writable."""
+        self._unsent += data
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            sent = self._socket.send(self._unsent) if self._unsent else 0
+        except BlockingIOError:
+            sent = 0
+        except (ConnectionResetError, BrokenPipeError) as error:
+            # What the peer said before it went away is worth more than that it went away: that is read first.
+            self._broken = error.errno or errno.EPIPE
+            sent = len(self._unsent)
+        except OSError as error:
+            self.failed(error.errno or 0)
+            return
+        self._unsent = self._unsent[sent:]
+        self._arm(READABLE | WRITABLE if self._unsent else READABLE)
+
+    def _arm(self, events: int) -> None:
+        if events != self._armed:
+            change = self._engine.poller.modify if self._armed else self._engine.poller.register
+            self._armed = events
+            change(self._fd, events)
+
+    def close(self) -> None:
+        """Close the socket and give the slot back. Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        engine = self._engine
+        if self.tick != NOWHERE:
+            engine.wheel.cancel(self)
+        if self._fd >= 0:
+            engine.dials.pop(self._fd, None)
+            if not self._peer_closed and self._target.family != _AF_UNIX:
+                self._socket.setsockopt(_SOL_SOCKET, _SO_LINGER, RESET_ON_CLOSE)
+            self._socket.close()
+        if self._slot:
+            engine.release()
+
+    # --- the dialogue's side ---
+
+    def cancel(self) -> None:
+        """Close at once and tell nothing more. Idempotent."""
+        raise NotImplementedError
+
+    def broke(self, error: Exception) -> None:
+        """Take an exception of our own code."""
+        raise NotImplementedError
+
+    def due(self, now: float) -> None:
+        """Be told by the wheel that the deadline, or the next attempt, has come."""
+        raise NotImplementedError
+
+    def conclude(self, verdict: Verdict) -> None:
+        """Tell the verdict and close."""
+        raise NotImplementedError
+
+    def opened(self, now: float) -> None:
+        """Begin the dialogue: the connection stands, or will carry what is sent now."""
+        raise NotImplementedError
+
+    def heard(self, data: bytes, now: float) -> None:
+        """Take bytes off the wire."""
+        raise NotImplementedError
+
+    def ended(self, now: float) -> None:
+        """Take the end of the stream."""
+        raise NotImplementedError
+
+    def failed(self, code: int) -> None:
+        """Take the errno that broke the connection."""
+        raise NotImplementedError
+
+    @property
+    def next_stage(self) -> Stage:
+        """The stage that follows `connect`."""
+        raise NotImplementedError

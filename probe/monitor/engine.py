@@ -1,0 +1,146 @@
+"""The engine: the only way to a service. It holds the sockets in flight, their number, their deadlines and the poller.
+
+Rules:
+1. At most `max_in_flight` dials hold a socket; what comes beyond waits its turn, first in, first out. Waiting is never
+   held against a service: a dial's clock starts when its socket is opened.
+2. An answer is read when the poller says so, in batches; nothing here is a task, a stream or a timer of its own.
+3. A bug of ours inside a dial is that dial's `probe_internal` (unknown), logged once; the engine goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from probe.environment import Environment
+from probe.monitor.connection import Connection
+from probe.monitor.dial import Dial
+from probe.monitor.stall import Stall
+from probe.monitor.target import Result, Target
+from probe.monitor.wheel import Wheel
+from probe.values import Reason, Stage, Verdict
+
+READ_BYTES = 64 * 1024  # of one socket at a time; the rest is told again by the poller
+WAITING_MAX = 1_000_000
+BUGS_LOGGED_MAX = 64
+
+log = logging.getLogger(__name__)
+
+
+def untold(lateness_s: float) -> None:
+    """Take a lateness that nobody counts."""
+    del lateness_s
+
+
+class Engine:
+    """Dial targets and tell results. Raises RuntimeError on an event loop that cannot carry the poller.
+
+    `max_in_flight` bounds the sockets open at once; `loop_lag` is told each lateness of the loop's ticker in seconds.
+    """
+
+    __slots__ = ("_bugs", "_filling", "_waiting", "batch", "buffer", "clock", "dials", "in_flight", "max_in_flight",
+                 "network", "poller", "stall", "view", "wheel")  # fmt: skip
+
+    def __init__(
+        self, environment: Environment, *, max_in_flight: int, loop_lag: Callable[[float], None] = untold
+    ) -> None:
+        self.clock = environment.clock
+        self.network = environment.network
+        self.max_in_flight = max_in_flight
+        self.in_flight = 0
+        self.dials: dict[int, Connection] = {}  # by descriptor
+        self.batch = 0
+        self.buffer = bytearray(READ_BYTES)
+        self.view = memoryview(self.buffer)
+        self.poller = self.network.poller(self._ready)
+        self.wheel = Wheel(self.clock, self.poller.drain)
+        self.stall = Stall(self.clock, lambda: self.in_flight > 0, loop_lag)
+        self._waiting: deque[Dial] = deque()
+        self._filling = False
+        self._bugs: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<Engine {self.in_flight} of {self.max_in_flight} in flight, {len(self._waiting)} waiting>"
+
+    @property
+    def waiting(self) -> int:
+        """How many dials wait for their turn."""
+        return len(self._waiting)
+
+    def dial(
+        self,
+        target: Target,
+        on_result: Callable[[Result], None],
+        on_closed: Callable[[float], None] | None = None,
+    ) -> Dial:
+        """Ask a target (one with a numeric address), now or as soon as there is room.
+
+        `on_result` is called once, at the verdict, possibly before this returns. `on_closed` is called once the
+        connection is over, with the seconds that the goodbye took. Neither is called after `cancel`.
+        """
+        dial = Dial(self, target, on_result, on_closed)
+        if self.in_flight < self.max_in_flight:
+            self._start(dial)
+        elif len(self._waiting) < WAITING_MAX:
+            self._waiting.append(dial)
+        else:
+            self.in_flight += 1
+            dial.conclude(Verdict(Reason.PROBER_DESCRIPTORS, f"{WAITING_MAX} dials wait already", Stage.CONNECT))
+        return dial
+
+    def release(self) -> None:
+        """Give a slot back and let those start that waited for it."""
+        self.in_flight -= 1
+        if not self._waiting or self._filling:
+            return  # a start that fails at once comes back here: the loop below goes on, without growing the stack
+        self._filling = True
+        try:
+            while self._waiting and self.in_flight < self.max_in_flight:
+                dial = self._waiting.popleft()
+                if not dial.closed:
+                    self._start(dial)
+        finally:
+            self._filling = False
+
+    def bug(self, error: Exception) -> None:
+        """Log a bug of ours, once for each kind and place."""
+        trace, place = error.__traceback__, ""
+        while trace is not None:
+            place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+            trace = trace.tb_next
+        kind = f"{type(error).__name__} at {place}"
+        if kind not in self._bugs and len(self._bugs) < BUGS_LOGGED_MAX:
+            self._bugs.add(kind)
+            log.error("a probe failed by a fault of our own; further ones like it are not logged", exc_info=error)
+
+    def close(self) -> None:
+        """Close every socket, tell nobody, and stop."""
+        self._waiting.clear()
+        for dial in list(self.dials.values()):
+            dial.cancel()
+        self.wheel.close()
+        self.stall.close()
+        self.poller.close()
+
+    def _start(self, dial: Dial) -> None:
+        self.in_flight += 1
+        now = self.clock.now()
+        self.stall.watch(now)
+        try:
+            dial.start(now)
+        except Exception as error:  # noqa: BLE001 - rule 3
+            dial.broke(error)
+
+    def _ready(self, events: list[tuple[int, int]]) -> None:
+        self.batch += 1
+        dials, batch = self.dials, self.batch
+        for fd, mask in events:
+            dial = dials.get(fd)
+            # One that was opened during this batch has the descriptor of a closed one: the event is not its own.
+            if dial is None or dial.born == batch:
+                continue
+            try:
+                dial.ready(mask)
+            except Exception as error:  # noqa: BLE001 - rule 3
+                dial.broke(error)

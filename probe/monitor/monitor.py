@@ -1,0 +1,110 @@
+"""All watches of this process: what the runtime asks of the monitor, and what readers see of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from probe.environment import Environment
+from probe.lifecycle.events import Probed, Trigger
+from probe.monitor.cache import Reading
+from probe.monitor.engine import Engine
+from probe.monitor.measures import ProbeMetrics
+from probe.monitor.plan import ProbePlan
+from probe.monitor.resolve import Names, Spawn
+from probe.monitor.watch import Surroundings, Watch
+from probe.values import Incarnation, ResourceId
+
+
+class Monitors:
+    """Watch resources over one engine. Needs a running event loop. Raises RuntimeError on one that has no `add_reader`.
+
+    `spawn` makes a task; `post` takes the edges and must not block. `max_in_flight` bounds the open sockets.
+    """
+
+    __slots__ = ("_around", "_first_round_done", "_names", "_spawn", "_unread", "_watches", "engine")
+
+    def __init__(
+        self,
+        environment: Environment,
+        spawn: Spawn,
+        post: Callable[[Probed], None],
+        metrics: ProbeMetrics,
+        *,
+        max_in_flight: int,
+    ) -> None:
+        self.engine = Engine(environment, max_in_flight=max_in_flight, loop_lag=metrics.loop_lag)
+        self._names = Names(environment.network, environment.clock, self.engine.wheel, spawn)
+        self._around = Surroundings(self.engine, self._names, environment.randomness, metrics, post, self._first_read)
+        self._spawn = spawn
+        self._watches: dict[ResourceId, Watch] = {}
+        self._unread = 0
+        self._first_round_done = False
+
+    def __repr__(self) -> str:
+        return f"<Monitors of {len(self._watches)} resources, {self._unread} not yet read, {self.engine!r}>"
+
+    @property
+    def first_round_done(self) -> bool:
+        """Whether every resource watched at the start has been asked once; stays true, and is true without any."""
+        return self._first_round_done or not self._unread
+
+    def watch(self, plan: ProbePlan, incarnation: Incarnation, alive: bool | None, confirming: bool = False) -> None:
+        """Begin to watch a resource, with a check at once (S66); for the same incarnation go on as before.
+
+        `alive` is the level known so far. `confirming`: an online is in progress, only the edge to alive is posted.
+        """
+        watch = self._watches.get(plan.id)
+        if watch is not None and watch.incarnation == incarnation:
+            if plan is not watch.plan:
+                watch.replan(plan)
+            watch.go_on(alive, confirming)
+            return
+        self.unwatch(plan.id)
+        watch = self._watches[plan.id] = Watch(self._around, plan, incarnation, alive, confirming)
+        self._unread += 1
+        watch.task = self._spawn(watch.run())
+        watch.check_now()
+
+    def unwatch(self, id: ResourceId) -> None:
+        """Stop watching: no check after this (S68). Idempotent."""
+        watch = self._watches.pop(id, None)
+        if watch is not None:
+            if not watch.rounds:
+                self._first_read()
+            watch.end()
+
+    def verify(self, id: ResourceId, trigger: Trigger = Trigger.PROBE) -> None:
+        """Check now, ahead of the schedule (S67); the event that asks for it counts as the first failure.
+
+        An edge that follows is posted with `trigger`.
+        """
+        watch = self._watches.get(id)
+        if watch is not None:
+            watch.verify(trigger)
+
+    def replan(self, plan: ProbePlan) -> None:
+        """Take over a changed plan; cache, counters and (unless the period changed) due time stay."""
+        watch = self._watches.get(plan.id)
+        if watch is not None:
+            watch.replan(plan)
+
+    def reading(self, id: ResourceId) -> Reading | None:
+        """Return the last reading, without any I/O (S7); None when not watched or not yet asked."""
+        watch = self._watches.get(id)
+        return None if watch is None else watch.reading
+
+    async def close(self) -> None:
+        """Stop everything; no socket and no task is left."""
+        watches = list(self._watches.values())
+        self._watches.clear()
+        for watch in watches:
+            watch.end()
+        self._names.close()
+        self.engine.close()
+        await asyncio.gather(*(watch.task for watch in watches if watch.task is not None), return_exceptions=True)
+
+    def _first_read(self) -> None:
+        self._unread -= 1
+        if not self._unread:
+            self._first_round_done = True

@@ -1,0 +1,301 @@
+"""The watch of one resource: when it is asked, what its answers add up to, and who is told.
+
+Rules:
+1. The wheel starts every round. A round that says what is believed already wakes nobody: the next one is put into the
+   wheel, the reading is replaced, and that is all. Anything else wakes the watch's task.
+2. The task counts: `rise` good answers in a row make it alive, `fall` failures in a row make it dead, a definite one
+   counts as `fall` (S67); `unknown` counts as nothing and never changes the level. Until the matter is decided it asks
+   again after `fast_s`.
+3. An edge is posted once (S64). While an online is being confirmed only the edge to alive is, and checks come quickly.
+4. At most one round is under way (S65); the next regular one is put off until it has answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+from probe.environment import Clock, Randomness
+from probe.lifecycle.events import Probed, Trigger
+from probe.monitor.cache import Reading
+from probe.monitor.engine import Engine
+from probe.monitor.measures import ProbeMetrics
+from probe.monitor.plan import ProbePlan
+from probe.monitor.resolve import Names
+from probe.monitor.rounds import Round
+from probe.monitor.target import Result, Target
+from probe.monitor.wheel import NOWHERE, Wheel
+from probe.values import Incarnation, Outcome, Reason, Stage, Verdict
+
+CONFIRM_FIRST_S = 0.05  # doubled until it reaches the plan's `fast_s`
+
+_MATCHED = Reason.MATCHED
+
+
+class Asking(Protocol):
+    """A round under way: a dial, or several."""
+
+    def cancel(self) -> None: ...
+
+
+class Surroundings:
+    """What all watches share."""
+
+    __slots__ = ("clock", "engine", "first_read", "metrics", "names", "post", "randomness", "wheel")
+
+    def __init__(
+        self,
+        engine: Engine,
+        names: Names,
+        randomness: Randomness,
+        metrics: ProbeMetrics,
+        post: Callable[[Probed], None],
+        first_read: Callable[[], None],
+    ) -> None:
+        self.engine = engine
+        self.names = names
+        self.wheel: Wheel = engine.wheel
+        self.clock: Clock = engine.clock
+        self.randomness = randomness
+        self.metrics = metrics
+        self.post = post
+        self.first_read = first_read
+
+
+class Watch:
+    """One watched resource; an entry of the wheel, and the state of its task."""
+
+    __slots__ = ("_again", "_around", "_asking", "_bad", "_calm", "_confirm_s", "_good", "_news", "_phase", "_single",
+                 "_trigger", "_unknown", "_wake", "_when", "alive", "confirming", "gone", "incarnation", "plan",
+                 "reading", "rounds", "task", "tick")  # fmt: skip
+
+    def __init__(
+        self, around: Surroundings, plan: ProbePlan, incarnation: Incarnation, alive: bool | None, confirming: bool
+    ) -> None:
+        self._around = around
+        self.plan = plan
+        self._single = _single(plan)
+        self.incarnation = incarnation
+        self.alive = alive
+        self.confirming = confirming
+        self.reading: Reading | None = None
+        self.rounds = 0
+        self.task: asyncio.Task[None] | None = None
+        self.gone = False
+        self.tick = NOWHERE
+        self._asking: Asking | None = None
+        self._calm = False  # nothing is being counted: the level is what the last rounds said
+        self._again = False  # once more, right after the round under way
+        self._good = self._bad = self._unknown = 0
+        self._confirm_s = CONFIRM_FIRST_S
+        self._trigger = Trigger.PROBE
+        self._news: Result | None = None
+        self._wake: asyncio.Future[None] | None = None
+        self._phase = 0.0  # of the next regular round; chosen with the first reading
+        self._when = 0.0  # what was put into the wheel last
+
+    def __repr__(self) -> str:
+        level = {None: "undecided", True: "alive", False: "not alive"}[self.alive]
+        return f"<Watch {self.plan.id} {level} after {self.rounds} rounds{', gone' if self.gone else ''}>"
+
+    # --- what the monitors ask ---
+
+    def check_now(self) -> None:
+        """Put a round at the head of the wheel, unless one is under way."""
+        self._around.wheel.cancel(self)
+        self._put(self._around.clock.now())
+
+    def verify(self, trigger: Trigger) -> None:
+        """Check ahead of the schedule; the event that asks for it is the first of `fall` (S67)."""
+        if self.alive:
+            self._bad = max(self._bad, 1)
+        self._trigger = trigger
+        self._calm = False
+        if self._asking is not None:
+            self._again = True  # the round under way may have had its answer before the event
+        else:
+            self.check_now()
+
+    def go_on(self, alive: bool | None, confirming: bool) -> None:
+        """Take over what the core believes by now; cache, counters and schedule stay."""
+        if self.confirming and not confirming:
+            self._calm = False
+        self.confirming = confirming
+        if alive is not None and alive is not self.alive:
+            self._set_level(alive)
+            self._calm = False
+
+    def replan(self, plan: ProbePlan) -> None:
+        """Ask by another plan from now on; cache, counters and, unless the period changed, the due time stay."""
+        now = self._around.clock.now()
+        changed = plan.period_s != self.plan.period_s
+        self.plan = plan
+        self._single = _single(plan)
+        if self.reading is not None:
+            self.reading = self.reading._replace(fresh_s=plan.fresh_s)
+            if changed:
+                self._phase = now + self._around.randomness.uniform(0.0, plan.period_s)
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
+            self._put(now)
+        elif changed and self._calm and self.tick != NOWHERE:
+            self._around.wheel.cancel(self)
+            self._put(self._phase)
+
+    def end(self) -> None:
+        """Stop: no check after this (S68)."""
+        self.gone = True
+        self._around.wheel.cancel(self)
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
+        if self.task is not None:
+            self.task.cancel()
+
+    # --- the steady round ---
+
+    def due(self, now: float) -> None:
+        """Begin a round."""
+        del now
+        around, rounds = self._around, self.rounds
+        asking: Asking
+        if self._single is not None:
+            asking = around.engine.dial(self._single, self._answered, self._parted)
+        else:
+            asking = several = Round(around.engine, around.names, self.plan, self._answered, self._parted)
+            several.start()
+        if self.rounds == rounds:  # else it has answered already
+            self._asking = asking
+
+    def _answered(self, result: Result) -> None:
+        self._asking = None
+        self.rounds += 1
+        if self.rounds == 1:
+            self._phase = result.ended + self._around.randomness.uniform(0.0, self.plan.period_s)
+            self._around.first_read()
+        self.reading = Reading(self.alive, result, self.rounds, self.plan.fresh_s)
+        self._measure(result)
+        if self._calm and (
+            result.verdict.reason is _MATCHED
+            if self.alive
+            else self.alive is False and result.verdict.outcome is Outcome.FAILED
+        ):
+            self._put(self._next_phase(result.ended))
+            return
+        self._news = result
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def _next_phase(self, now: float) -> float:
+        phase, period_s = self._phase, self.plan.period_s
+        if phase <= now:
+            phase += period_s
+            if phase <= now:  # late by whole periods: those rounds are not made up for
+                phase += math.ceil((now - phase) / period_s) * period_s
+            self._phase = phase
+        return phase
+
+    def _put(self, when: float) -> None:
+        self._when = when
+        self._around.wheel.add(self, when)
+
+    def _measure(self, result: Result) -> None:
+        metrics, id, protocol = self._around.metrics, self.plan.id, self.plan.protocol
+        metrics.attempt(id)
+        metrics.ran(id, self._around.clock.wall())
+        metrics.lag(max(0.0, result.started - self._when))
+        for part in result.parts or (result,):
+            for stage, seconds in part.stages:
+                metrics.stage(protocol, stage, seconds)
+            if part.tls is not None:
+                metrics.certificate(id, part.target.binding, part.tls.not_after, part.tls.verified)
+        verdict = result.verdict
+        if verdict.reason is not _MATCHED:
+            if verdict.outcome is Outcome.FAILED:
+                metrics.failure(id, verdict.stage or Stage.CONNECT, verdict.reason)
+            else:
+                metrics.unknown(id, verdict.reason)
+
+    def _parted(self, seconds: float) -> None:
+        if seconds:
+            self._around.metrics.stage(self.plan.protocol, Stage.QUIT, seconds)
+
+    # --- the task ---
+
+    async def run(self) -> None:
+        """Weigh every answer that is news, and ask again as long as it takes to be sure."""
+        while not self.gone:
+            verdict = (await self._next_news()).verdict
+            self._weigh(verdict)
+            if not self.gone:
+                self._ask_again()
+
+    async def _next_news(self) -> Result:
+        while self._news is None:
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+        news, self._news = self._news, None
+        return news
+
+    def _weigh(self, verdict: Verdict) -> None:
+        plan = self.plan
+        match verdict.outcome:
+            case Outcome.ALIVE:
+                self._bad = self._unknown = 0
+                self._good += 1
+                if not self.alive and self._good >= plan.rise:
+                    self._edge(True, verdict)
+            case Outcome.FAILED:
+                self._good = self._unknown = 0
+                self._bad += plan.fall if verdict.definite else 1
+                if self.alive is not False and not self.confirming and self._bad >= plan.fall:
+                    self._edge(False, verdict)
+            case Outcome.UNKNOWN:
+                self._unknown += 1
+
+    def _edge(self, alive: bool, verdict: Verdict) -> None:
+        self._set_level(alive)
+        self.confirming = False
+        self._around.post(Probed(self.plan.id, self.incarnation, alive, verdict, self._trigger))
+
+    def _set_level(self, alive: bool) -> None:
+        self.alive = alive
+        self._good = self._bad = 0
+        if self.reading is not None:
+            self.reading = self.reading._replace(alive=alive)
+
+    def _ask_again(self) -> None:
+        """Choose when: at once, quickly while something is open, else at the next regular time."""
+        if self._asking is not None or self.tick != NOWHERE:
+            return  # somebody asked for a check meanwhile
+        now = self._around.clock.now()
+        wait_s = self._wait_s()
+        if wait_s is not None:
+            self._put(now + wait_s)
+            return
+        self._calm = True
+        self._trigger = Trigger.PROBE
+        self._good = self._bad = 0
+        self._put(self._next_phase(now))
+
+    def _wait_s(self) -> float | None:
+        if self._again:
+            self._again = False
+            return 0.0
+        if self.confirming and not self.alive:
+            wait_s = min(self._confirm_s, self.plan.fast_s)
+            self._confirm_s = min(self._confirm_s * 2, self.plan.fast_s)
+            return wait_s
+        counting = (self._bad if self.alive else self._good) > 0 or (self.alive is None and self._bad > 0)
+        if counting or self._unknown == 1:
+            return self.plan.fast_s
+        return None
+
+
+def _single(plan: ProbePlan) -> Target | None:
+    """Return the target that can be dialled without a round, if the plan has just one and knows its address."""
+    target = plan.targets[0]
+    return target if len(plan.targets) == 1 and target.name is None else None
