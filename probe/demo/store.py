@@ -36,11 +36,11 @@ def write_demo_store(directory: str, python: str) -> DemoStore:
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     metabase, cluster = folder / "metabase.json", folder / "cluster.json"
-    if metabase.exists() and cluster.exists():
-        return DemoStore(directory, _ports_of(metabase))
-    ports = _free_ports()
-    _write(metabase, _metabase(ports))
-    _write(cluster, _cluster(ports, python))
+    ports = _ports_of(metabase) if metabase.exists() else _free_ports()
+    if not metabase.exists():
+        _write(metabase, _metabase(ports))
+    if not cluster.exists():
+        _write(cluster, _cluster(ports, python))
     return DemoStore(directory, {str(protocol): port for protocol, port in ports.items()})
 
 
@@ -89,7 +89,7 @@ def _write(path: Path, content: dict[str, object]) -> None:
     fresh.replace(path)
 
 
-def _ports_of(metabase: Path) -> dict[str, int]:
+def _ports_of(metabase: Path) -> dict[Protocol, int]:
     """Read back the ports of a demo's metabase. Raises ValueError when it is none."""
     try:
         with metabase.open("rb") as file:
