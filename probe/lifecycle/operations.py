@@ -27,7 +27,7 @@ def start(draft: Draft, record: Record, trigger: Trigger) -> None:
         phase=Phase.STARTING if spec.acts else Phase.CONFIRMING,
         incarnation=incarnation,
         due=draft.now + spec.pending_timeout_s if timed else None,
-        worker=op if spec.acts else None,
+        workers=record.workers | {op} if spec.acts else record.workers,
         spent=False,
         remains=Remains.NONE,
         reason=Reason.NOT_YET,
@@ -88,7 +88,7 @@ def recover(draft: Draft, record: Record, trigger: Trigger, verdict: Verdict) ->
 def fail(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger, occurrence: Input = Input.FAIL) -> None:
     """Mark a starting or online resource failed and decide what follows: hold, restart or give up (S54)."""
     cause = graph.root_cause(draft, record)
-    record = _cancel_worker(draft, record)
+    _cancel_worker(draft, record)
     record = draft.move(
         record,
         occurrence,
@@ -127,7 +127,8 @@ def stop(draft: Draft, record: Record, trigger: Trigger, *, terminate: bool = Fa
     """Begin an offline (S50), or the operator's terminate, which waits for nobody (S68)."""
     held = not graph.told_to_stop(draft, record) and not draft.decision.draining
     cause = graph.holding_provider(draft, record) if held else None
-    record = _unwatch(draft, _cancel_worker(draft, record))
+    _cancel_worker(draft, record)
+    record = _unwatch(draft, record)
     reason = Reason.DEPENDENCY_DOWN if held else Reason.SERVICE_STOPPED
     evidence = f"waits for {cause}" if held else _why_offline(draft)
     if not record.spec.acts:
@@ -143,7 +144,7 @@ def stop(draft: Draft, record: Record, trigger: Trigger, *, terminate: bool = Fa
         trigger,
         op=op,
         phase=Phase.STOPPING,
-        worker=op,
+        workers=record.workers | {op},
         due=draft.now + record.spec.pending_timeout_s,
         reason=reason,
         evidence=evidence,
@@ -174,7 +175,7 @@ def stopped(draft: Draft, record: Record, trigger: Trigger) -> None:
 
 def stop_failed(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger, occurrence: Input) -> None:
     """End an offline without success: failed, reported; three types have their process killed (S56)."""
-    record = _cancel_worker(draft, record)
+    _cancel_worker(draft, record)
     wanted = not graph.told_to_stop(draft, record)
     record = draft.move(
         record,
@@ -187,6 +188,7 @@ def stop_failed(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger
         reason=verdict.reason,
         evidence=verdict.evidence,
         root_cause=None,
+        bounce=False,
         remains=Remains.STUCK,
     )
     if occurrence is Input.OVERDUE and record.spec.traits.kill_when_offline_hangs:
@@ -199,7 +201,8 @@ def clear(draft: Draft, record: Record) -> None:
     """Have what remains of a failed resource ended, so that it can start anew; its state stays failed."""
     op = draft.new_op()
     record = _unwatch(draft, record)
-    draft.put(record, op=op, phase=Phase.CLEARING, worker=op, due=draft.now + record.spec.pending_timeout_s)
+    workers = record.workers | {op}
+    draft.put(record, op=op, phase=Phase.CLEARING, workers=workers, due=draft.now + record.spec.pending_timeout_s)
     draft.act(actions.Terminate(record.id, op))
 
 
@@ -210,7 +213,7 @@ def cleared(draft: Draft, record: Record) -> None:
 
 def clear_failed(draft: Draft, record: Record) -> None:
     """Note that clearing did not succeed; that counts as an attempt, and nobody waits for it any more."""
-    record = _cancel_worker(draft, record)
+    _cancel_worker(draft, record)
     record = draft.put(record, op=None, phase=None, due=None, remains=Remains.STUCK)
     plan_restart(draft, record, HUNG_WORKER_RETRY_S)
 
@@ -219,10 +222,9 @@ def _why_offline(draft: Draft) -> str:
     return "looksalive is ending" if draft.decision.draining else "taken offline on request"
 
 
-def _cancel_worker(draft: Draft, record: Record) -> Record:
-    if record.worker is not None and record.worker == record.op:
-        draft.act(actions.Cancel(record.id, record.worker))
-    return record
+def _cancel_worker(draft: Draft, record: Record) -> None:
+    if record.op is not None and record.op in record.workers:
+        draft.act(actions.Cancel(record.id, record.op))
 
 
 def _watch(draft: Draft, record: Record, *, alive: bool | None, confirming: bool = False) -> None:

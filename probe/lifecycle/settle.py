@@ -78,7 +78,7 @@ def _consider_offline(draft: Draft, record: Record, trigger: Trigger) -> None:
         if not graph.has_blockers(draft, record):
             operations.stop(draft, record, trigger)
         return
-    if graph.must_stop(draft, record) or draft.decision.draining or record.worker is not None:
+    if graph.must_stop(draft, record) or draft.decision.draining or record.workers:
         return
     if not record.spec.acts or graph.providers_online(draft, record):
         operations.start(draft, record, trigger)
@@ -105,7 +105,7 @@ def _consider_failed(draft: Draft, record: Record, trigger: Trigger) -> None:
 def _take_down_failed(draft: Draft, record: Record, trigger: Trigger) -> None:
     if not record.spec.acts:
         operations.stop(draft, record, trigger)
-    elif record.remains is Remains.SOME or (record.remains is Remains.STUCK and record.bounce):
+    elif record.remains is Remains.SOME or (record.remains is Remains.STUCK and record.bounce and not record.workers):
         if not graph.has_blockers(draft, record):
             operations.stop(draft, record, trigger)
     elif record.remains is Remains.NONE or record.removing:
@@ -121,7 +121,7 @@ def _bring_back(draft: Draft, record: Record, trigger: Trigger) -> None:
         return
     if draft.decision.draining or record.spent or record.due is not None:
         return
-    if record.worker is not None:  # S55: the attempt counts, no second worker starts
+    if record.workers:  # S55: the attempt counts, no second worker starts
         operations.plan_restart(draft, record, operations.HUNG_WORKER_RETRY_S)
     elif record.remains is not Remains.NONE:
         operations.clear(draft, record)

@@ -82,10 +82,9 @@ def _trigger_of(event: Event) -> Trigger:
 
 def _answer(draft: Draft, event: Started | Stopped | OperationFailed) -> None:
     record = draft.record(event.id)
-    if record is None:
+    if record is None or event.op not in record.workers:
         return
-    if record.worker == event.op:
-        record = draft.put(record, worker=None)
+    record = draft.put(record, workers=record.workers - {event.op})
     if record.op != event.op:  # of an earlier incarnation
         _late(draft, record, event)
         return

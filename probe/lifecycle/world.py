@@ -55,7 +55,7 @@ class Record:
     incarnation: Incarnation = NEVER_STARTED
     op: OpId | None = None
     phase: Phase | None = None
-    worker: OpId | None = None  # the controller's work that has not answered yet, perhaps of an earlier operation
+    workers: frozenset[OpId] = frozenset()  # operations whose controller has not answered yet, earlier ones too
     due: float | None = None  # when the pending operation is overdue, or the next restart is to begin
     attempts: tuple[float, ...] = ()  # restarts that count
     restarts: int = 0  # all of them

@@ -1,0 +1,143 @@
+"""The service put together: the real environment, the store, the runtime, the server. The only place that knows all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import resource
+import signal
+import sys
+from contextlib import ExitStack
+
+from bindings.parse import StoreError
+from bindings.store import StoreFolder
+from probe.api.app import ApiSettings, Server, make_app, serve
+from probe.cli import logs
+from probe.cli.arguments import EXIT_FAILED, EXIT_OK, EXIT_STORE
+from probe.cli.output import complain
+from probe.cli.settings import RunSettings
+from probe.cluster import DesiredState
+from probe.controllers import CONTROLLER_KINDS, controllers_by_kind
+from probe.environment import Environment
+from probe.environment.clock import LoopClock, SystemRandomness
+from probe.environment.files import RealFiles
+from probe.environment.network import RealNetwork
+from probe.environment.processes import RealProcesses
+from probe.metrics import Metrics
+from probe.runtime import Inventory, Reader, Runtime
+from probe.values import Incarnation, ResourceId, Verdict
+
+DESCRIPTORS_KEPT = 256  # of the limit, for everything that is not a probe
+RESOLVER_THREADS = "16"  # uvloop resolves as many names at once as libuv has threads
+
+_log = logging.getLogger("looksalive")
+
+
+def run(settings: RunSettings) -> int:
+    """Run until told to end. Returns the exit code: 0, 1 (cannot serve) or 78 (bad store)."""
+    logs.configure(settings.log_format, settings.log_level)
+    os.environ.setdefault("UV_THREADPOOL_SIZE", RESOLVER_THREADS)  # read when uvloop first starts a thread
+    import uvloop
+
+    with ExitStack() as held, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        environment = Environment(LoopClock(), SystemRandomness(), RealFiles(), RealNetwork(), RealProcesses())
+        try:
+            environment.files.make_folder(str(settings.state_dir))
+            held.enter_context(environment.files.lock(str(settings.state_dir / "lock")))
+        except TimeoutError:
+            complain("run", f"another looksalive uses {settings.state_dir}; pass another --state-dir, or stop that one")
+            return EXIT_FAILED
+        except OSError as error:
+            complain("run", f"cannot use the state folder {settings.state_dir}: {error.strerror}; pass --state-dir DIR")
+            return EXIT_FAILED
+        return runner.run(_Instance(settings, environment).run())
+
+
+class _Instance:
+    """One run of the service."""
+
+    def __init__(self, settings: RunSettings, environment: Environment) -> None:
+        self.settings = settings
+        self.environment = environment
+        self.metrics = Metrics(lean=settings.metrics == "lean")
+        state_dir = str(settings.state_dir)
+        self.controllers = controllers_by_kind(environment, state_dir, self._exited)
+        folder = StoreFolder(environment.files, str(settings.store), state_dir)
+        self.inventory = Inventory(
+            environment, folder, CONTROLLER_KINDS, self.controllers, DesiredState(environment.files, state_dir)
+        )
+        self.server: Server | None = None
+
+    async def run(self) -> int:
+        """Load, serve, follow; end in order."""
+        settings = self.settings
+        try:
+            self.inventory.load()
+        except StoreError as error:
+            for problem in error.problems:
+                print(problem, file=sys.stderr)
+            return EXIT_STORE
+        self.runtime = Runtime(
+            self.environment,
+            self.metrics,
+            max_in_flight=settings.max_in_flight or _in_flight_default(),
+            open_service=self.inventory.open_service,
+            plan_of=self.inventory.plan_of,
+        )
+        reader = Reader(self.runtime, self.inventory, platform.node() or "localhost")
+        token_file = None if settings.token_file is None else str(settings.token_file)
+        app = make_app(
+            reader,
+            self.metrics,
+            ApiSettings(
+                allowed_hosts=settings.allowed_hosts,
+                token_file=token_file,
+                files=self.environment.files,
+                instance=f"{os.getpid()}-{self.environment.clock.wall():.0f}",
+            ),
+        )
+        try:
+            self.server = await serve(app, settings.listen_host, settings.listen_port)
+        except OSError as error:
+            listen = f"{settings.listen_host}:{settings.listen_port}"
+            complain("run", f"cannot listen on {listen}: {error.strerror or error}; pass --listen ADDRESS:PORT")
+            return EXIT_FAILED
+        self._handle_signals()
+        try:
+            await self.runtime.run(self._begin)
+        finally:
+            await self.server.close()
+            for controller in self.controllers.values():
+                controller.release()
+        _log.info("looksalive has ended")
+        return EXIT_OK
+
+    async def _begin(self) -> None:
+        """Tell the runtime the store, say that we serve, then follow the store."""
+        await self.inventory.begin(self.runtime)
+        assert self.server is not None
+        print(f"looksalive ready {self.server.url}", flush=True)
+        _log.info("looksalive serves at %s", self.server.url)
+        if self.settings.on_ready is not None:
+            self.settings.on_ready(self.server.url)
+        await self.inventory.follow(self.runtime)
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        stop = not self.settings.leave_running
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, lambda: self.runtime.end(stop_services=stop))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self.runtime.spawn(self.inventory.reload(self.runtime)))
+
+    def _exited(self, id: ResourceId, incarnation: Incarnation, verdict: Verdict) -> None:
+        self.runtime.exited(id, incarnation, verdict)
+
+
+def _in_flight_default() -> int:
+    """Raise our soft limit of descriptors to the hard one; what it leaves may be probes in flight."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return max(16, hard - DESCRIPTORS_KEPT)
