@@ -51,12 +51,19 @@ class Answer:
 class Service:
     """One `run` (or `demo`) on a store; `with` starts it and stops it, whatever happened in between."""
 
-    def __init__(self, store: Path, *options: str, command: str = "run", **variables: str) -> None:
+    def __init__(
+        self,
+        store: Path,
+        *options: str,
+        command: str = "run",
+        program: tuple[str, ...] = COMMAND,
+        **variables: str,
+    ) -> None:
         self.store = store
         self.state_dir = store.parent / "state"
         self.state_dir.mkdir(exist_ok=True)
         run = (command, "--store", str(store), "--state-dir", str(self.state_dir), "--listen", "127.0.0.1:0")
-        self._arguments = (*COMMAND, *run, *options)
+        self._arguments = (*program, *run, *options)
         self._variables = variables
         self._output = store.parent / "looksalive.out"
         self._log = store.parent / "looksalive.log"
@@ -76,7 +83,12 @@ class Service:
                 cwd="/",
                 start_new_session=True,
             )
-        self.url = self._within(READY_WITHIN_S, self._ready_url, "the ready line")
+        try:
+            self.url = self._within(READY_WITHIN_S, self._ready_url, "the ready line")
+        except TooLateError:
+            self._process.kill()
+            self._process.wait()
+            raise
 
     @property
     def pid(self) -> int:

@@ -1,11 +1,9 @@
-"""Ends and pauses of looksalive itself: what it must stop, what it must leave, and what it must not blame on others."""
+"""Ends of looksalive itself: what it must stop and what it must leave."""
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.processes import descendants, sessions_mentioning, stat_of
-from tests.e2e.servers import misbehaving
 from tests.e2e.servers.certificates import Authority
-from tests.e2e.servers.misbehaving import Peer
 from tests.e2e.servers.nginx import Nginx
 from tests.e2e.servers.postfix import Postfix
 from tests.e2e.servers.real import accepts
@@ -23,7 +19,6 @@ from tests.e2e.service import STOPS_WITHIN_S, Service
 from tests.e2e.stores import process, virtual_server, write_cluster, write_metabase
 from tests.e2e.waiting import wait_until
 
-PAUSE_S = 5.0
 STUBBORN = "trap '' TERM INT HUP; while :; do sleep 0.2; done"
 
 
@@ -126,32 +121,6 @@ def test_what_is_left_running_is_adopted_by_the_next_start(way: str, folder: Pat
         again.wait_for_another_process("evs1/http", before["evs1/http"])
         assert again.stop() == 0
     assert not sessions_mentioning(folder)
-
-
-def test_a_pause_of_our_own_is_nobody_s_failure(folder: Path) -> None:
-    """SIGSTOP of looksalive for 5 s with dialogues under way and SIGCONT: not one false failure, not one edge."""
-
-    def thinks_first(peer: Peer, connection: socket.socket) -> None:
-        if peer.pause(0.2):
-            misbehaving.says(b"220 hello\r\n")(peer, connection)
-
-    with Peer(thinks_first) as peer:
-        keys = {
-            f"/smtp/{number}": virtual_server(peer.port, poll_interval_s=0.3, probe_timeout_s=0.5, fall=1)
-            for number in range(20)
-        }
-        write_metabase(folder / "store", keys)
-        with Service(folder / "store") as service:
-            service.wait_all_alive()
-            edges = len(service.events())
-            service.signal(signal.SIGSTOP)
-            threading.Event().wait(PAUSE_S)  # the pause itself is what is tested
-            service.signal(signal.SIGCONT)
-            served = peer.served
-            wait_until(lambda: peer.served > served + 60, "three rounds after the pause", 10.0)
-            assert len(service.events()) == edges
-            assert not [name for name, _ in service.metrics() if name == "looksalive_probe_failures_total"]
-            assert all(each["alive"] for each in service.resources().values())
 
 
 def test_no_helper_process_is_left(folder: Path, postfix: Postfix) -> None:
