@@ -42,17 +42,22 @@ def run(settings: RunSettings) -> int:
     import uvloop
 
     with ExitStack() as held, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        environment = Environment(LoopClock(), SystemRandomness(), RealFiles(), RealNetwork(), RealProcesses())
+        files = RealFiles()
         try:
-            environment.files.make_folder(str(settings.state_dir))
-            held.enter_context(environment.files.lock(str(settings.state_dir / "lock")))
+            files.make_folder(str(settings.state_dir))
+            held.enter_context(files.lock(str(settings.state_dir / "lock")))
         except TimeoutError:
             complain("run", f"another looksalive uses {settings.state_dir}; pass another --state-dir, or stop that one")
             return EXIT_FAILED
         except OSError as error:
             complain("run", f"cannot use the state folder {settings.state_dir}: {error.strerror}; pass --state-dir DIR")
             return EXIT_FAILED
-        return runner.run(_Instance(settings, environment).run())
+        return runner.run(_serve(settings, files))
+
+
+async def _serve(settings: RunSettings, files: RealFiles) -> int:
+    environment = Environment(LoopClock(), SystemRandomness(), files, RealNetwork(), RealProcesses())
+    return await _Instance(settings, environment).run()
 
 
 class _Instance:

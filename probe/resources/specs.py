@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from bindings.model import Resource, Store, VirtualServer
+from bindings.model import Resource
 from probe.lifecycle.spec import Spec
 from probe.resources.checking import ControllerKind
 from probe.resources.types import TYPES
@@ -32,9 +32,3 @@ def spec_of(resource: Resource, kinds: Mapping[str, ControllerKind]) -> Spec:
         auto_start=resource.auto_start,
         shape=msgspec.json.encode(resource.controller.parameters).decode() if kind.acts else "",
     )
-
-
-def virtual_server_of(resource: Resource, store: Store) -> VirtualServer | None:
-    """Return the virtual server that a protocol resource asks, or None for a type without conversation."""
-    key = resource.parameters.get("virtual_server")
-    return store.virtual_servers.get(key) if isinstance(key, str) else None

@@ -115,13 +115,13 @@ def _wake(waiter: asyncio.Future[None]) -> None:
 
 
 def _sentence(transition: Transition) -> str:
-    """Say a change of state: `evs1/smtp went from online to failed: connect_refused (...), seen by probe`."""
+    """Say a change of state: `evs1/smtp went from online to failed: connect_refused (...) (by probe)`."""
     why = "" if transition.reason in (Reason.NOT_YET, Reason.MATCHED) else f": {transition.reason}"
     if why and transition.evidence:
         why += f" ({transition.evidence})"
     if transition.root_cause is not None:
         why += f", because {transition.root_cause} is down"
-    return f"{transition.id} went from {transition.from_} to {transition.to}{why}, seen by {transition.trigger}"
+    return f"{transition.id} went from {transition.from_} to {transition.to}{why} (by {transition.trigger})"
 
 
 def _is_visible(world: World, decision: Decision) -> bool:

@@ -15,7 +15,7 @@ from probe.cluster import DesiredState
 from probe.controllers.contract import Controller, ServiceSpec
 from probe.environment import Environment
 from probe.lifecycle.events import Configured, Owned
-from probe.monitor.plan import ProbePlan, plan_for
+from probe.monitor.plan import Plans, ProbePlan
 from probe.resources import ControllerKind
 from probe.runtime.loading import Loaded, load_checked
 from probe.runtime.loop import Runtime, Service
@@ -46,6 +46,8 @@ class Inventory:
         self._loaded: Loaded | None = None
         self._stamp: StoreStamp | None = None
         self._reloading = asyncio.Lock()
+        self._plans = Plans(environment)
+        self._made: dict[ResourceId, ProbePlan] = {}
 
     @property
     def loaded(self) -> Loaded:
@@ -66,10 +68,13 @@ class Inventory:
 
     def plan_of(self, id: ResourceId) -> ProbePlan:
         """Say how a protocol resource is asked, as configured now."""
-        resource = self.loaded.store.groups[id.group].resources[id.name]
-        server = self.loaded.virtual_server(resource)
-        assert server is not None, f"{id} has no conversation"
-        return plan_for(resource, server, self._environment)
+        plan = self._made.get(id)
+        if plan is None:
+            resource = self.loaded.store.groups[id.group].resources[id.name]
+            server = self.loaded.virtual_server(resource)
+            assert server is not None, f"{id} has no conversation"
+            plan = self._made[id] = self._plans.plan_for(resource, server)
+        return plan
 
     async def begin(self, runtime: Runtime) -> None:
         """Tell the runtime everything: the groups are ours, the resources are these."""
@@ -104,9 +109,13 @@ class Inventory:
     async def _change(self, runtime: Runtime, loaded: Loaded) -> None:
         diff = diff_stores(self.loaded.store, loaded.store)
         self._loaded = loaded
-        touched = [ResourceId(*id) for id in (*diff.added, *diff.changed)]
-        await self._tell(runtime, touched, removed=[ResourceId(*id) for id in diff.removed])
-        for id in touched:
+        self._plans.forget_files()
+        changed = [ResourceId(*change.id) for change in diff.changed]
+        removed = [ResourceId(*id) for id in diff.removed]
+        for id in (*changed, *removed):
+            self._made.pop(id, None)
+        await self._tell(runtime, [*(ResourceId(*id) for id in diff.added), *changed], removed)
+        for id in changed:
             record = runtime.world.records.get(id)
             if record is not None and record.watched:
                 runtime.monitors.replan(self.plan_of(id))

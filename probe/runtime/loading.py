@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bindings.parse import StoreError
+from bindings.parse import StoreError, virtual_server_of
 
 from bindings.model import Resource, Store, VirtualServer
 from bindings.store import StoreFolder
 from probe.lifecycle.spec import Spec
 from probe.resources import ControllerKind, check_store, spec_of
-from probe.resources.specs import virtual_server_of
 from probe.values import ResourceId
 
 
@@ -29,7 +28,8 @@ class Loaded:
 
     def virtual_server(self, resource: Resource) -> VirtualServer | None:
         """Return what a protocol resource asks, or None for a type without conversation."""
-        return virtual_server_of(resource, self.store)
+        key = virtual_server_of(resource)
+        return None if key is None else self.store.virtual_servers.get(key)
 
     def spec(self, id: ResourceId) -> Spec:
         """Return the core's view of a resource of the store."""

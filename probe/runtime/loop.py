@@ -27,8 +27,8 @@ from probe.monitor.plan import ProbePlan
 from probe.runtime.feed import Feed
 from probe.values import Incarnation, ResourceId, State, Verdict
 
-DRAIN_BUDGET_S = 4.5  # of the 5 s from SIGTERM to exit; the rest is for closing
-DRAIN_KILL_AFTER_S = 3.0  # how long TERM may take before KILL
+DRAIN_BUDGET_S = 3.8  # of the 5 s from SIGTERM to exit; the rest is for closing
+DRAIN_KILL_AFTER_S = 2.8  # how long TERM may take before KILL
 SWEEP_INTERVAL_S = 5.0  # S62: looks_alive_interval_s
 SWEEP_SLICE = 500  # resources read between two passes of the loop
 
