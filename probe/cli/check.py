@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bindings.model import StoreProblem, VirtualServer
 
 URLS_MAX = 1000
+URLS_AT_ONCE = 32  # each has an engine of its own
 NAME = "check"  # of the virtual server that a URL becomes
 
 
@@ -88,6 +89,8 @@ def _sentence(asked: Asked, problem: StoreProblem) -> str:
 
 
 async def _ask(asked: Sequence[Asked], servers: Sequence[VirtualServer], *, as_json: bool) -> int:
+    import asyncio
+
     from probe.cli.answers import answer_lines, answer_object, worst
     from probe.environment import Environment
     from probe.environment.clock import LoopClock, SystemRandomness
@@ -95,17 +98,21 @@ async def _ask(asked: Sequence[Asked], servers: Sequence[VirtualServer], *, as_j
     from probe.environment.network import RealNetwork
     from probe.environment.processes import RealProcesses
     from probe.monitor.once import probe_once
+    from probe.monitor.rounds import judge
     from probe.values import Outcome
 
     environment = Environment(LoopClock(), SystemRandomness(), RealFiles(), RealNetwork(), RealProcesses())
     style = Style(sys.stdout)
     outcomes = []
-    for one, result in zip(asked, await probe_once(environment, servers), strict=True):
-        outcomes.append(result.verdict.outcome)
-        if as_json:
-            print_json(answer_object(one, result))
-            continue
-        for line in answer_lines(one, result, style):
-            print(line)
+    for start in range(0, len(asked), URLS_AT_ONCE):
+        batch = servers[start : start + URLS_AT_ONCE]
+        answered = await asyncio.gather(*(probe_once(environment, server) for server in batch))
+        for one, server, results in zip(asked[start:], batch, answered, strict=False):
+            result = judge(server.binding_policy, results)
+            outcomes.append(result.verdict.outcome)
+            if as_json:
+                print_json(answer_object(one, result))
+            else:
+                print(*answer_lines(one, result, style), sep="\n")
     exits = {Outcome.ALIVE: EXIT_OK, Outcome.FAILED: EXIT_PROBE_FAILED, Outcome.UNKNOWN: EXIT_PROBE_UNKNOWN}
     return exits[worst(outcomes)]

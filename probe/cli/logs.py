@@ -49,7 +49,7 @@ class JsonFormatter(logging.Formatter):
         trace = _trace(self, record)
         if trace:
             line["exception"] = trace
-        return json.dumps(line, ensure_ascii=True).replace("\x7f", "\\u007f")
+        return json.dumps(line, ensure_ascii=True)
 
 
 class TextFormatter(logging.Formatter):

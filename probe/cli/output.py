@@ -27,7 +27,7 @@ def escape(char: str) -> str:
 
 def print_json(value: object, stream: TextIO | None = None) -> None:
     """Print one JSON document on one line; what is not ASCII is escaped, so that the line is safe anywhere."""
-    print(json.dumps(value, ensure_ascii=True, separators=(", ", ": ")).replace("\x7f", "\\u007f"), file=stream)
+    print(json.dumps(value, ensure_ascii=True, separators=(", ", ": ")), file=stream)
 
 
 def complain(prog: str, message: str) -> None:

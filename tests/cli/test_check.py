@@ -45,15 +45,23 @@ def answer_http(heard: list[bytes], response: bytes = HTTP_OK) -> Talk:
 @contextmanager
 def listening(talk: Talk, host: str = "127.0.0.1") -> Iterator[int]:
     """Serve clients one after the other until the block ends; give the port."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as listener:
+    with _listener(host) as listener:
         thread = threading.Thread(target=_accept, args=(listener, talk))
         thread.start()
         try:
-            yield listener.getsockname()[1]
+            yield 0 if host.startswith("/") else listener.getsockname()[1]
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()
+
+
+def _listener(host: str) -> socket.socket:
+    if not host.startswith("/"):
+        return socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(host)
+    listener.listen()
+    return listener
 
 
 def _accept(listener: socket.socket, talk: Talk) -> None:
@@ -137,7 +145,7 @@ def test_a_name_shows_the_address_that_answered(capsys: pytest.CaptureFixture[st
     """A name is resolved; the line shows each numeric address."""
     with listening(greet(b"220 a\r\n")) as port:
         check(f"smtp://localhost:{port}")
-    assert f"smtp://localhost:{port} (127.0.0.1) alive" in capsys.readouterr().out
+    assert f"smtp://localhost:{port} (127.0.0.1:{port}) alive" in capsys.readouterr().out
 
 
 def test_http_options_reach_the_request() -> None:
@@ -290,3 +298,11 @@ def test_a_mistake_s_place_is_an_option() -> None:
     assert place_of("/keys/~1smtp~1check/tls/verify") == "--tls.verify"
     assert place_of("/keys/~1http~1check/headers/a~1b") == "--header"
     assert place_of("/keys/~1http~1check/bindings/0") == ""
+
+
+def test_a_unix_socket(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SCHEME+unix:///path asks a server on a unix socket."""
+    path = str(tmp_path / "s")
+    with listening(greet(b"220 a\r\n"), path):
+        assert check(f"smtp+unix://{path}") == EXIT_OK
+    assert capsys.readouterr().out.startswith(f'smtp+unix://{path} alive matched "220 a"')

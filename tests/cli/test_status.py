@@ -157,11 +157,10 @@ def test_nothing_from_the_service_moves_the_terminal(capsys: pytest.CaptureFixtu
 def test_a_circle_of_dependencies_is_still_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever the service claims, every resource is on the screen once."""
     a, b = resource("g/aa", depends_on=["g/bb"]), resource("g/bb", depends_on=["g/aa"])
-    with serving(FakeService(status_of(7, a, b))) as service:
+    with serving(FakeService(status_of(7, a, b, resource("g/cc"), resource("g/cc", depends_on=["g/cc"])))) as service:
         assert main(["status", "--url", service.url]) == EXIT_OK
     out = capsys.readouterr().out
-    assert out.count("● g/aa") == 1
-    assert out.count("● g/bb") == 1
+    assert [out.count(f"● g/{name}") for name in ("aa", "bb", "cc")] == [1, 1, 1]
 
 
 def test_url_from_the_variable(variables: pytest.MonkeyPatch) -> None:

@@ -111,4 +111,5 @@ def test_a_mistake_cannot_forge_lines(tmp_path: Path, capsys: pytest.CaptureFixt
     """Names out of the file are escaped on the terminal."""
     store = write(tmp_path, {"schema_version": 1, "keys": {"/smtp/\x1b[2J\nok: fine": {}}})
     assert main(["validate", "--store", store]) == EXIT_STORE
+    assert main(["validate", "--store", "/nonexistent/\x1b[2J"]) == EXIT_STORE
     assert all(line.isprintable() for line in capsys.readouterr().err.splitlines())
