@@ -16,11 +16,13 @@ PORT_MAX = 65535
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # RFC 1123 section 2.1: may begin with a digit
 IPV4_PATTERN = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
-NAME_PATTERN = rf"{_LABEL}(?:\.{_LABEL})*\.?"
+NAME_PATTERN = rf"(?![0-9.]+$){_LABEL}(?:\.{_LABEL})*\.?"  # digits and dots alone are an address, or a mistake in one
+HOST_PATTERN = rf"{NAME_PATTERN}|{IPV4_PATTERN}|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]"
 
 _IPV4 = re.compile(IPV4_PATTERN)
 _NAME = re.compile(NAME_PATTERN)
 _DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
+_USUAL = re.compile(rf"({IPV4_PATTERN}):([1-9][0-9]{{0,4}})")  # most of any large store
 _PARTS = re.compile(r"(\[[^\]]*\]|[^:\[\]]*):([^:]*)(?::(.*))?", re.DOTALL)
 _PORT = re.compile(r"0|[1-9][0-9]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -32,6 +34,9 @@ class AddressMistake(ValueError):
 
 def read_binding(text: str, secure: bool) -> Binding:
     """Read `ADDRESS:PORT[:HOST]` or `unix:/path`. Raises AddressMistake."""
+    usual = _USUAL.fullmatch(text)
+    if usual is not None and (port_number := int(usual[2])) <= PORT_MAX:
+        return Binding(text, usual[1], port_number, None, None, secure)
     if text.startswith("unix:"):
         return Binding(text, "", 0, None, _unix_path(text[5:]), secure)
     parts = _PARTS.fullmatch(text)

@@ -14,7 +14,15 @@ from bindings.mistakes import Mistakes, Steps, kind_of, shown
 from bindings.model import Controller, Group, Resource
 from bindings.properties import ROUNDS_MAX
 from bindings.rules import Anything, Choice, ListOf, Number, Rule, Schema, Switch, Text, Whole, name_text
-from bindings.syntax import Pieces, decode_pieces, decode_text, decode_value, may_have_lost, names_in, note_duplicates
+from bindings.syntax import (
+    Pieces,
+    decode_pieces,
+    decode_text,
+    decode_value,
+    names_in,
+    names_written,
+    note_duplicates,
+)
 
 TOP_NAMES = ("$schema", "schema_version", "revision", "allowed_controllers", "allowed_files", "groups")
 GROUP_NAMES = ("possible_owners", "resources")
@@ -95,12 +103,10 @@ def read_cluster(data: bytes, mistakes: Mistakes, before: Cluster = NO_CLUSTER) 
     groups = decode_pieces(top["groups"], "groups by name", mistakes, "groups")
     if groups is None:
         return None
-    kept = [*groups.values(), *(raw for name, raw in top.items() if name != "groups")]
-    if may_have_lost(data, len(top) + len(groups), kept):
-        note_duplicates(data, mistakes)
-        mistakes.duplicates_noted = True
     reading = _Reading(before, mistakes)
     read = {name: reading.group(name, raw) for name, raw in groups.items()}
+    if names_written(data) != len(top) + len(groups) + reading.names:
+        note_duplicates(data, mistakes, 4)
     return Cluster(revision, read, reading.pieces, frozenset(reading.silent), **allowed)
 
 
@@ -112,6 +118,7 @@ class _Reading:
     """One reading of the groups; a resource whose raw text is that of the reading before stays the same object."""
 
     def __init__(self, before: Cluster, mistakes: Mistakes) -> None:
+        self.names = 0  # of the objects read, to be compared with the text
         self.pieces: dict[str, Pieces] = {}
         self.silent: set[tuple[str, str]] = set()
         self._before = before
@@ -136,20 +143,16 @@ class _Reading:
         if "resources" in content:
             pieces = decode_pieces(content["resources"], "resources by name", mistakes, "resources")
         self.pieces[name] = pieces or {}
-        self._look_for_duplicates(raw, content, self.pieces[name])
+        self.names += len(content) + len(self.pieces[name])
         resources = {resource: self._resource(name, resource, piece) for resource, piece in self.pieces[name].items()}
         return Group(name, owners, resources)
-
-    def _look_for_duplicates(self, raw: msgspec.Raw, content: Pieces, pieces: Pieces) -> None:
-        kept = [*pieces.values(), *(piece for part, piece in content.items() if part != "resources")]
-        if not self._mistakes.duplicates_noted and may_have_lost(raw, len(content) + len(pieces), kept):
-            note_duplicates(raw, self._mistakes)
 
     def _resource(self, group: str, name: str, raw: msgspec.Raw) -> Resource:
         before = self._before.pieces.get(group, {}).get(name)
         if before is not None and before == raw:
             if (group, name) in self._before.silent:
                 self.silent.add((group, name))
+            self.names += names_written(raw)
             return self._before.groups[group].resources[name]
         mistakes = self._mistakes
         mistakes.enter(("groups", group, "resources", name), f"{group}/{name}")
@@ -160,8 +163,7 @@ class _Reading:
             if mistakes.count == count:
                 mistakes.add(f"must be an object of properties, not {kind_of(value)}")
             return Resource(group=group, name=name, type="")
-        if not mistakes.duplicates_noted and may_have_lost(raw, names_in(value)):
-            note_duplicates(raw, mistakes)
+        self.names += names_in(value)
         own = self._read_own(value)
         if own.get("auto_start") is None:
             self.silent.add((group, name))

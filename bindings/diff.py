@@ -6,13 +6,12 @@ Everything is compared by value; what both stores share as one object is not loo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from bindings.model import Group, Resource, Store
 from bindings.parse import virtual_server_of
 
 ResourceKey = tuple[str, str]  # (group, name)
-_Value = TypeVar("_Value")
 
 
 class Change(NamedTuple):
@@ -43,11 +42,10 @@ class StoreDiff(NamedTuple):
 def diff_stores(old: Store | None, new: Store) -> StoreDiff:
     """Compare two stores; `old` None means that everything is new."""
     before = old.groups if old else {}
-    names_before, names_now = set(_ids(before)), set(_ids(new.groups))
     return StoreDiff(
-        added=tuple(id for id in _ids(new.groups) if id not in names_before),
+        added=tuple(_only_in(new.groups, before)),
         changed=tuple(_changes(old, new)) if old else (),
-        removed=tuple(id for id in _ids(before) if id not in names_now),
+        removed=tuple(_only_in(before, new.groups)),
         groups_added=tuple(name for name in new.groups if name not in before),
         groups_changed=tuple(
             name
@@ -60,29 +58,31 @@ def diff_stores(old: Store | None, new: Store) -> StoreDiff:
     )
 
 
-def _ids(groups: Mapping[str, Group]) -> Iterator[ResourceKey]:
-    return ((group.name, name) for group in groups.values() for name in group.resources)
+def _only_in(groups: Mapping[str, Group], others: Mapping[str, Group]) -> Iterator[ResourceKey]:
+    for group in groups.values():
+        other = others[group.name].resources if group.name in others else {}
+        for name in group.resources:
+            if name not in other:
+                yield group.name, name
 
 
 def _changes(old: Store, new: Store) -> Iterator[Change]:
     for group in new.groups.values():
-        before = old.groups.get(group.name)
-        for name, resource in group.resources.items() if before else ():
-            was = before.resources.get(name) if before else None
+        before = old.groups[group.name].resources if group.name in old.groups else {}
+        for name, resource in group.resources.items():
+            was = before.get(name)
             if was is None:
                 continue
-            entry = _differ(was, resource)
+            entry = was is not resource and was != resource
             served = _server_changed(was, old, resource, new)
             if entry or served:
                 yield Change((group.name, name), entry, served)
 
 
 def _server_changed(was: Resource, old: Store, resource: Resource, new: Store) -> bool:
-    key_before, key = virtual_server_of(was), virtual_server_of(resource)
-    server_before = old.virtual_servers.get(key_before) if key_before else None
+    key = virtual_server_of(resource)
+    if was is not resource and virtual_server_of(was) != key:
+        return True
+    server_before = old.virtual_servers.get(key) if key else None
     server = new.virtual_servers.get(key) if key else None
-    return key_before != key or _differ(server_before, server)
-
-
-def _differ(a: _Value, b: _Value) -> bool:
-    return a is not b and a != b
+    return server_before is not server and server_before != server

@@ -12,7 +12,7 @@ from bindings.errors import StoreError
 from bindings.metabase import SCHEMA_VERSION, read_header
 from bindings.mistakes import Mistakes
 from bindings.model import StoreProblem
-from bindings.syntax import Pieces, decode_pieces, decode_text, may_have_lost, note_duplicates
+from bindings.syntax import Pieces, decode_pieces, decode_text, names_written, note_duplicates
 from bindings.watch import METABASE_FILE
 
 
@@ -60,8 +60,8 @@ def split(text: bytes | None) -> Document:
         revision = read_header(top, tuple(top), mistakes)
         keys = decode_pieces(top["keys"], "keys and their properties", mistakes, "keys") if "keys" in top else {}
         head = {name: raw for name, raw in top.items() if name != "keys"}
-        if keys is not None and may_have_lost(text, len(top) + len(keys), (*head.values(), *keys.values())):
-            note_duplicates(text, mistakes)  # writing would drop one of the two for good
+        if keys is not None and names_written(text) != len(top) + len(keys) + sum(map(names_written, keys.values())):
+            note_duplicates(text, mistakes, 2)  # writing would drop one of the two for good
         if keys is not None and not mistakes.count:
             return Document(revision, keys, head)
     raise StoreError(mistakes.summary())

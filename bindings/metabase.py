@@ -20,7 +20,15 @@ from bindings.mistakes import Mistakes, kind_of, plain, shown
 from bindings.model import PROTOCOLS, Binding, IpSecurity, Protocol, Tls, VirtualServer
 from bindings.properties import DEFAULT_RULES, MERGED, PROTOCOLS_OF, RULES, VOLATILE
 from bindings.rules import Rule, Whole
-from bindings.syntax import Pieces, decode_pieces, decode_text, decode_value, may_have_lost, names_in, note_duplicates
+from bindings.syntax import (
+    Pieces,
+    decode_pieces,
+    decode_text,
+    decode_value,
+    names_in,
+    names_written,
+    note_duplicates,
+)
 
 SCHEMA_VERSION = 1
 REVISION = Whole(0, 2**53 - 1)
@@ -65,11 +73,11 @@ def read_metabase(data: bytes, mistakes: Mistakes, before: Metabase = EMPTY) -> 
         if "keys" not in top:
             mistakes.add('"keys" is missing', hint=f"for example {EXAMPLE}")
         return None
-    pieces = [*keys.values(), *(raw for name, raw in top.items() if name != "keys")]
-    if may_have_lost(data, len(top) + len(keys), pieces):
-        note_duplicates(data, mistakes)
-        mistakes.duplicates_noted = True
-    return Metabase(revision, keys, _Reading(keys, before, mistakes).servers())
+    reading = _Reading(keys, before, mistakes)
+    servers = reading.servers()
+    if names_written(data) != len(top) + len(keys) + reading.names:
+        note_duplicates(data, mistakes, 2)
+    return Metabase(revision, keys, servers)
 
 
 def read_header(top: Pieces, names: tuple[str, ...], mistakes: Mistakes) -> int:
@@ -98,6 +106,7 @@ class _Reading:
     """One reading of the keys: defaults first, wherever they stand, then each virtual server in its order."""
 
     def __init__(self, keys: Pieces, before: Metabase, mistakes: Mistakes) -> None:
+        self.names = 0  # of the objects read, to be compared with the text
         self._keys = keys
         self._before = before
         self._mistakes = mistakes
@@ -118,6 +127,7 @@ class _Reading:
             protocol = cast("Protocol", match[1])
             if not self._fresh[protocol] and key in keep and before[key] == raw:
                 servers[key] = keep[key]
+                self.names += names_written(raw)
                 continue
             server = self._read_server(key, protocol, raw)
             if server is not None:
@@ -139,7 +149,7 @@ class _Reading:
         if key not in self._keys:
             return above
         own = self._read_own(key, self._keys[key], rules)
-        return None if own is None or above is None else _lay(above, own)
+        return None if own is None or above is None else Layer(_lay(above, own), _lay_parts(above, own))
 
     def _read_own(self, key: str, raw: msgspec.Raw, rules: Mapping[str, Rule]) -> dict[str, object] | None:
         """Read a key's own properties, None when there is a mistake in them."""
@@ -152,8 +162,7 @@ class _Reading:
         if not isinstance(value, dict):
             mistakes.add(f"must be an object of properties, not {kind_of(value)}")
             return None
-        if not mistakes.duplicates_noted and may_have_lost(raw, names_in(value)):
-            note_duplicates(raw, mistakes)
+        self.names += names_in(value)
         own: dict[str, object] = {}
         for name, inner in value.items():
             rule = rules.get(name)
@@ -193,7 +202,7 @@ class _Reading:
         above = self._layers[protocol]
         if own is None or above is None:
             return None
-        values = _lay(above, own).values
+        values = _lay(above, own)
         plain_ones: tuple[Binding, ...] = values.pop("bindings", ())
         secure_ones: tuple[Binding, ...] = values.pop("secure_bindings", ())
         server = VirtualServer(key=key, protocol=protocol, bindings=plain_ones + secure_ones, **values)
@@ -229,23 +238,28 @@ def _step(name: str, own: dict[str, Any], *more: int) -> tuple[str | int, ...]:
     return (name, *more) if name in own else ()
 
 
-def _lay(above: Layer, own: dict[str, Any]) -> Layer:
+def _lay(above: Layer, own: dict[str, Any]) -> dict[str, Any]:
     """Lay a key's own properties over what it inherits."""
-    values, parts = above.values.copy(), above.parts
+    values = above.values.copy()
     for name, value in own.items():
-        if name in MERGED:
-            parts = {other: part for other, part in parts.items() if other != name}
         if value is None:
             values.pop(name, None)
         elif name in MERGED:
-            parts[name] = _merge(name, above.parts.get(name, {}), value)
-            values[name] = _finish(name, parts[name])
+            values[name] = _finish(name, _merge(name, above.parts.get(name), value))
         else:
             values[name] = value
-    return Layer(values, parts)
+    return values
 
 
-def _merge(name: str, above: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def _lay_parts(above: Layer, own: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Lay a key's own objects over the inherited ones, for those below to go on from."""
+    kept = {name: part for name, part in above.parts.items() if name not in own}
+    return kept | {name: _merge(name, above.parts.get(name), own[name]) for name in MERGED if own.get(name) is not None}
+
+
+def _merge(name: str, above: dict[str, Any] | None, own: dict[str, Any]) -> dict[str, Any]:
+    if above is None:
+        return {entry: value for entry, value in own.items() if value is not None}
     if name == "headers":  # RFC 9110 section 5.1: names are one in any case
         written = {header.lower() for header in own}
         above = {header: value for header, value in above.items() if header.lower() not in written}

@@ -59,7 +59,6 @@ class Mistakes:
     def __init__(self, file: str) -> None:
         self.problems: list[StoreProblem] = []
         self.count = 0
-        self.duplicates_noted = False  # for the whole file; its pieces need not look again
         self._file = file
         self._inside: Steps = ()
         self._place = ""

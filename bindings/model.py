@@ -2,7 +2,8 @@
 
 Pure data. Every record is frozen; two stores compare by value, which is what the diff rests on.
 Raw text becomes these records only in `parse.py`; nothing else builds them from user input.
-Units are seconds where a name ends in `_s`.
+Units are seconds where a name ends in `_s`. `gc=False`: they hold nothing that could lead back to them, and the
+collector has 100,000 fewer objects to walk.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ DEFAULT_EXPECT: dict[str, tuple[str, ...]] = {
 }
 
 
-class Secret(msgspec.Struct, frozen=True):
+class Secret(msgspec.Struct, frozen=True, gc=False):
     """A secret kept in a file; its content is read when used and never printed."""
 
     file: str
 
 
-class Binding(msgspec.Struct, frozen=True):
+class Binding(msgspec.Struct, frozen=True, gc=False):
     """One address to ask: `ADDRESS:PORT[:HOST]` or `unix:/path`, as written in the store."""
 
     text: str  # as written, for messages
@@ -43,7 +44,7 @@ class Binding(msgspec.Struct, frozen=True):
     secure: bool = False  # TLS on connect (came from `secure_bindings`)
 
 
-class Tls(msgspec.Struct, frozen=True):
+class Tls(msgspec.Struct, frozen=True, gc=False):
     """How the peer's certificate is judged and what we present."""
 
     ca_file: str | None = None
@@ -54,14 +55,14 @@ class Tls(msgspec.Struct, frozen=True):
     min_version: Literal["1.0", "1.1", "1.2", "1.3"] = "1.2"
 
 
-class IpSecurity(msgspec.Struct, frozen=True):
+class IpSecurity(msgspec.Struct, frozen=True, gc=False):
     """The virtual server's access list: networks in CIDR; `deny` wins, an empty `allow` allows all."""
 
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
 
 
-class VirtualServer(msgspec.Struct, frozen=True, kw_only=True):
+class VirtualServer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A virtual server of the metabase with every inherited default filled in."""
 
     key: str  # "/smtp/1"
@@ -91,14 +92,14 @@ class VirtualServer(msgspec.Struct, frozen=True, kw_only=True):
     auto_start: bool = True
 
 
-class Controller(msgspec.Struct, frozen=True):
+class Controller(msgspec.Struct, frozen=True, gc=False):
     """Who starts and stops the service: its kind and that kind's own parameters, unchecked here."""
 
     kind: str = "none"
     parameters: dict[str, object] = {}
 
 
-class Resource(msgspec.Struct, frozen=True, kw_only=True):
+class Resource(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A resource of a group as configured; `None` in the probe timings means the virtual server's value."""
 
     group: str

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bindings.addresses import (
+    HOST_PATTERN,
+    IPV4_PATTERN,
+    NAME_PATTERN,
     AddressMistake,
     check_host,
-    check_name,
     check_numeric,
     read_binding,
     read_network,
@@ -39,7 +41,6 @@ STATUS_MIN, STATUS_MAX = 100, 599
 VOLATILE = ("command", "state")  # live in runtime.json
 
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
-_ANY_TEXT, _SOME_TEXT = r"[\s\S]*", r"[\s\S]+"
 _STATUS = re.compile(r"([0-9]+)(?:-([0-9]+))?")
 _OURS = {  # headers that the check itself decides; twice given they are an attack or a hang
     "host": 'set the property "host"',
@@ -138,30 +139,26 @@ def _check_status(text: str) -> None:
             raise ValueError(f"the range {part} ends before it begins")
 
 
-def _check_host_and_port(text: str) -> None:
+def _check_host_header(text: str) -> None:
     host, colon, port = text.rpartition(":")
-    if colon and port.isdecimal() and host:
+    if colon and not text.endswith("]"):
         read_binding(f"127.0.0.1:{port}", False)
-        check_host(host)
-    else:
+        text = host
+    if text.startswith("["):
         check_host(text)
+
+
+def _check_helo(text: str) -> None:
+    if text.startswith("[IPv6:"):
+        check_numeric(text[6:-1])
 
 
 def _check_server_name(text: str) -> None:
     if ":" in text:
         check_numeric(text)
-    else:
-        check_host(text)
 
 
-def _check_helo(text: str) -> None:
-    """RFC 5321 section 4.1.1.1: a domain or an address literal."""
-    if text.startswith("[") and text.endswith("]"):
-        check_numeric(text[1:-1].removeprefix("IPv6:"))
-    else:
-        check_name(text, "name")
-
-
+_HELO = rf"{NAME_PATTERN}|\[{IPV4_PATTERN}\]|\[IPv6:[0-9A-Fa-f:.]+\]"
 _FILE = Text("the path of a file")
 _HEADER_VALUE = Text("one line of printable ASCII", r"[\t\x20-\x7e]*")
 _EXPECT = Text("one line of text")
@@ -171,7 +168,12 @@ _TLS = Fields(
     {
         "ca_file": _FILE,
         "verify": Switch(),
-        "server_name": Text("a host name", check=_check_server_name, chars_max=253),
+        "server_name": Text(
+            "a host name or an address",
+            f"{NAME_PATTERN}|{IPV4_PATTERN}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*",
+            _check_server_name,
+            253,
+        ),
         "client_cert_file": _FILE,
         "client_key_file": _FILE,
         "min_version": Choice(("1.0", "1.1", "1.2", "1.3")),
@@ -195,7 +197,7 @@ _GREETED = (*_MAIL, "tcp")
 _HTTP = ("http",)
 
 PROPERTIES: tuple[Property, ...] = (
-    Property("comment", _ALL, Text("a text", _ANY_TEXT), "For people; nothing reads it."),
+    Property("comment", _ALL, Text("a text", None), "For people; nothing reads it."),
     Property("bindings", _ALL, ListOf(BindingText(False), BINDINGS_MAX, "a list of bindings"),
              "Addresses to ask: ADDRESS:PORT[:HOST] or unix:/path."),
     Property("secure_bindings", _ALL, ListOf(BindingText(True), BINDINGS_MAX, "a list of bindings"),
@@ -208,18 +210,18 @@ PROPERTIES: tuple[Property, ...] = (
     Property("source", _ALL, Text("a numeric address", check=check_numeric, chars_max=64),
              "The address to ask from; by default the binding's own where it is local (S34)."),
     Property("proxy_protocol", _ALL, Choice(("off", "v1", "v2")), "The PROXY header to send first."),
-    Property("helo_name", _SMTP, Text("a host name", check=_check_helo, chars_max=255),
+    Property("helo_name", _SMTP, Text("a host name (RFC 5321 section 4.1.1.1)", _HELO, _check_helo, 255),
              "The name given in EHLO or LHLO."),
     Property("path", _HTTP, Text('a path: "/" first, then printable ASCII, no space and no "#"', r"/[!\x22$-~]*"),
              "What to GET (S35)."),
-    Property("host", _HTTP, Text("a host name", check=_check_host_and_port, chars_max=260),
+    Property("host", _HTTP, Text("a host name", f"(?:{HOST_PATTERN})(?::[1-9][0-9]*)?", _check_host_header, 260),
              "The Host header; by default the binding's."),
     Property("method", _HTTP, Text("an HTTP method such as GET", _HEADER_NAME, chars_max=32),
              "The method of the request."),
     Property("headers", _HTTP, Headers(), "Further headers of the request."),
     Property("expect_status", _HTTP, Text('a text such as "200-399"', check=_check_status, chars_max=1024),
              'Statuses that mean alive: "any", or codes and ranges with commas.'),
-    Property("body_match", _HTTP, Text("a pattern", _SOME_TEXT), "RE2 pattern that the first 64 KiB of the body hold."),
+    Property("body_match", _HTTP, Text("a pattern", r"[\s\S]+"), "RE2 pattern that the first 64 KiB of the body hold."),
     Property("probe_timeout_s", _ALL, Number(), "Seconds for the whole dialogue (S32)."),
     Property("poll_interval_s", _ALL, Number(0.1), "Seconds between two checks (S9)."),
     Property("fast_interval_s", _ALL, Number(0.1), "Seconds to the next check after a first failure (S67)."),

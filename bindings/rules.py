@@ -109,32 +109,43 @@ class Choice:
         return {"type": "string", "enum": list(self.words)}
 
 
-@dataclass(frozen=True, slots=True)
 class Text:
-    """A text that matches `pattern` whole and passes `check`, which raises ValueError with what is wrong."""
+    """A text that matches `pattern` whole and passes `check`, which raises ValueError with what is wrong.
 
-    expected: str  # completes "must be ..."
-    pattern: str = r"[^\x00-\x1f\x7f]+"
-    check: Callable[[str], object] | None = None
-    chars_max: int = TEXT_CHARS_MAX
+    `expected` completes "must be ...".
+    """
+
+    def __init__(
+        self,
+        expected: str,
+        pattern: str | None = r"[^\x00-\x1f\x7f]+",
+        check: Callable[[str], object] | None = None,
+        chars_max: int = TEXT_CHARS_MAX,
+    ) -> None:
+        self._expected = expected
+        self._pattern = pattern
+        self._match = re.compile(pattern if pattern is not None else r"(?s:.)*").fullmatch
+        self._check = check
+        self._chars_max = chars_max
 
     def read(self, value: object, mistakes: Mistakes, steps: Steps) -> str:
         if not isinstance(value, str):
-            mistakes.add(f"must be {self.expected}, not {kind_of(value)}", *steps)
+            mistakes.add(f"must be {self._expected}, not {kind_of(value)}", *steps)
             return ""
-        if len(value) > self.chars_max:
-            mistakes.add(f"is longer than {self.chars_max} characters", *steps)
-        elif not _compiled(self.pattern).fullmatch(value):
-            mistakes.add(f"{shown(value)} is not {self.expected}", *steps)
-        elif self.check is not None:
+        if len(value) > self._chars_max:
+            mistakes.add(f"is longer than {self._chars_max} characters", *steps)
+        elif not self._match(value):
+            mistakes.add(f"{shown(value)} is not {self._expected}", *steps)
+        elif self._check is not None:
             try:
-                self.check(value)
+                self._check(value)
             except ValueError as error:
                 mistakes.add(str(error), *steps)
         return value
 
     def schema(self) -> Schema:
-        return {"type": "string", "pattern": f"^(?:{self.pattern})$", "maxLength": self.chars_max}
+        pattern = {} if self._pattern is None else {"pattern": f"^(?:{self._pattern})$"}
+        return {"type": "string", **pattern, "maxLength": self._chars_max}
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,13 +254,3 @@ def name_text(expected: str, chars_max: int = 63) -> Text:
 def quoted(names: Mapping[str, object]) -> str:
     """List names for a message."""
     return ", ".join(f'"{plain(name)}"' for name in names)
-
-
-_patterns: dict[str, re.Pattern[str]] = {}  # one a rule; the rules are fixed
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    compiled = _patterns.get(pattern)
-    if compiled is None:
-        compiled = _patterns[pattern] = re.compile(pattern)
-    return compiled

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
 
 import msgspec
 
 from bindings.mistakes import Mistakes, Steps, shown
+
+DEPTH_COUNTED = 64
 
 _NAME_END = b'":'  # ends every name of an object in customary JSON; inside a string its quote would be escaped
 _AT_BYTE = re.compile(r" \(byte (\d+)\)$")
@@ -59,30 +60,31 @@ def decode_value(raw: msgspec.Raw, mistakes: Mistakes, *steps: str) -> object:
     return None
 
 
-def may_have_lost(data: bytes | msgspec.Raw, names: int, kept: Iterable[msgspec.Raw] = ()) -> bool:
-    """Tell whether an object's text holds other names than the `names` counted in it and those in the pieces kept.
+def names_written(text: bytes | msgspec.Raw) -> int:
+    """Count the names of all objects in a text. Exact where each is followed by its colon at once, as is customary.
 
-    Says yes now and then of sound text with unusual spacing; a no is wrong only if such text and a name given twice
-    happen to balance.
+    Anything else makes the count differ from what was decoded, and then `note_duplicates` looks closely.
     """
-    return bytes(data).count(_NAME_END) != names + sum(bytes(raw).count(_NAME_END) for raw in kept)
+    return bytes(text).count(_NAME_END)
 
 
-def names_in(value: object) -> int:
-    """Count the names of all objects within a decoded value."""
-    count, rest = 0, [value]
-    while rest:
-        inner = rest.pop()
-        if isinstance(inner, dict):
-            count += len(inner)
-            rest.extend(inner.values())
-        elif isinstance(inner, list):
-            rest.extend(inner)
+def names_in(value: object, depth: int = 0) -> int:
+    """Count the names of all objects within a decoded value, as deep as a sound store goes."""
+    count = 0
+    if isinstance(value, dict):
+        count = len(value)
+        value = value.values()
+    for inner in value if depth < DEPTH_COUNTED else ():  # type: ignore[attr-defined] # only objects and lists get here
+        if inner.__class__ is dict or inner.__class__ is list:
+            count += names_in(inner, depth + 1)
     return count
 
 
-def note_duplicates(data: bytes | msgspec.Raw, mistakes: Mistakes) -> None:
-    """Note every name that an object gives twice, exactly; slow, so asked only when the count does not add up."""
+def note_duplicates(data: bytes, mistakes: Mistakes, depth: int) -> None:
+    """Note every name that an object gives twice, exactly; slow, so asked only when the counts differ.
+
+    The first `depth` steps name the part that a mistake is in, as `keys, /smtp/1` or `groups, evs1, resources, smtp` do.
+    """
     twice: dict[int, list[str]] = {}  # by id of the object; all of them stay alive in `top` or `lost`
     lost: list[object] = []
 
@@ -95,7 +97,7 @@ def note_duplicates(data: bytes | msgspec.Raw, mistakes: Mistakes) -> None:
         return content
 
     try:
-        top = json.loads(bytes(data), object_pairs_hook=note)
+        top = json.loads(data, object_pairs_hook=note)
     except (ValueError, RecursionError):
         return  # said already, by whoever decoded it
     rest: list[tuple[Steps, object]] = [((), top)] if twice else []
@@ -103,7 +105,9 @@ def note_duplicates(data: bytes | msgspec.Raw, mistakes: Mistakes) -> None:
         steps, value = rest.pop()
         if isinstance(value, dict):
             for name in twice.get(id(value), ()):
-                mistakes.add(f"{shown(name)} is given twice", *steps, name)
+                at = (*steps, name)
+                mistakes.enter(at[:depth], "/".join(str(step) for step in at[1:depth:2]))
+                mistakes.add(f"{shown(name)} is given twice", *at[depth:])
             rest.extend(((*steps, name), inner) for name, inner in reversed(value.items()))
         elif isinstance(value, list):
             rest.extend(((*steps, index), inner) for index, inner in enumerate(value))
