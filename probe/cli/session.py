@@ -83,7 +83,7 @@ def token_from(raw: bytes, name: str) -> str:
     text = raw.decode("ascii", "replace").strip()
     if _HASHED_TOKEN.match(text):
         raise ValueError(f"{name} is the service's own file of hashes; a client's file holds one token alone")
-    if not text or not text.isprintable() or " " in text or not text.isascii():
+    if not text or not text.isprintable() or not text.isascii():
         raise ValueError(f"{name} must hold one token on one line and nothing else")
     return text
 

@@ -124,11 +124,10 @@ def test_a_service_that_is_not_there(token_file: str, capsys: pytest.CaptureFixt
     [
         ("ops:operator:" + "a1" * 32 + "\n", "the service's own file of hashes"),
         ("", "must hold one token"),
-        ("two words", "must hold one token"),
         ("one\ntwo\n", "must hold one token"),
         ("x" * 5000, "cannot read"),
     ],
-    ids=["hashes", "empty", "words", "lines", "huge"],
+    ids=["hashes", "empty", "lines", "huge"],
 )
 def test_a_token_file_that_holds_something_else(
     content: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
