@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -48,6 +49,22 @@ class Outside:
         url = self.server.url.rstrip("/") + path
         async with self.session.request(method, url, headers=headers, data=body, allow_redirects=False) as answer:
             return answer.status, answer.headers, await answer.read()
+
+    async def raw(self, sent: bytes, *, quiet_s: float = 5.0) -> bytes:
+        """Send bytes as they are and return what comes back until the end of one JSON answer, or of the connection."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(sent)
+        answer = b""
+        try:
+            async with asyncio.timeout(quiet_s):
+                while b"\r\n\r\n" not in answer or not answer.endswith(b"}"):
+                    if not (piece := await reader.read(65536)):
+                        break
+                    answer += piece
+        finally:
+            writer.close()
+            await writer.wait_closed()
+        return answer
 
     async def order(self, path: str, token: str = TOKENS["operator"], body: bytes = b"{}") -> tuple[int, bytes]:
         """POST a verb as an operator would."""

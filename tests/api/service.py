@@ -69,6 +69,7 @@ class Feed:
 
     def close(self) -> None:
         self._service.feeds.remove(self)
+        self._service.note_feeds()
 
 
 class StaticService:
@@ -88,6 +89,7 @@ class StaticService:
         self.keys: dict[str, dict[str, object]] = {"/smtp/1": {"bindings": ["127.0.0.1:25"]}}
         self.polled = asyncio.Event()  # a long poll has begun
         self._moved = asyncio.Event()
+        self._feeds_changed = asyncio.Event()
         self._seq = 0
         self._operations: dict[int, OperationReport] = {}
 
@@ -119,6 +121,17 @@ class StaticService:
         moved.set()
         return event
 
+    def note_feeds(self) -> None:
+        """Wake whoever waits for readers to come or go."""
+        changed, self._feeds_changed = self._feeds_changed, asyncio.Event()
+        changed.set()
+
+    async def feeds_are(self, count: int) -> None:
+        """Wait until so many readers follow."""
+        async with asyncio.timeout(5):
+            while len(self.feeds) != count:
+                await self._feeds_changed.wait()
+
     # --- what the API asks ---
 
     def resource(self, id: ResourceId) -> ResourceReport | None:
@@ -147,6 +160,7 @@ class StaticService:
     def subscribe(self) -> Feed:
         feed = Feed(self)
         self.feeds.append(feed)
+        self.note_feeds()
         return feed
 
     async def wait_past(self, revision: int, timeout_s: float) -> int:
