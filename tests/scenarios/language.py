@@ -80,7 +80,7 @@ class Scenario:
     def run(self, line: str) -> list[str]:
         """Run one command; return what the core answered."""
         command, *words = line.split()
-        return getattr(self, f"_{command}")(words)  # type: ignore[no-any-return]
+        return getattr(self, f"_{command}")(words)  # type: ignore[no-any-return] # looked up by name
 
     def step(self, event: Event) -> list[str]:
         """Step the world and say what was decided."""
