@@ -42,6 +42,10 @@ def test_longest_line() -> None:
     with pytest.raises(LineTooLong) as caught:
         reader.take()
     assert caught.value.seen == b"y" * 256
+    whole = LineReader()
+    whole.feed(b"z" * LINE_BYTES_MAX + b"\n")
+    with pytest.raises(LineTooLong):  # in one piece as well, although its end is there
+        whole.take()
 
 
 def test_raw_bytes_between_lines() -> None:
