@@ -1,0 +1,101 @@
+"""A store checked against types, controllers and checks: every mistake named with its place and its mend."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bindings.parse import parse_store
+from probe.controllers import CONTROLLER_KINDS
+from probe.resources import TYPES, check_store, spec_of
+from probe.values import ResourceId
+
+METABASE = {"schema_version": 1, "keys": {"/smtp/1": {"bindings": ["127.0.0.1:25"]}}}
+
+
+def problems(resource: dict[str, object], metabase: dict[str, object] | None = None) -> list[str]:
+    """Check a store of one resource; give the messages."""
+    cluster = {"schema_version": 1, "groups": {"g": {"resources": {"r": resource}}}}
+    store = parse_store(json.dumps(metabase or METABASE).encode(), json.dumps(cluster).encode())
+    return [str(problem) for problem in check_store(store, CONTROLLER_KINDS)]
+
+
+def test_good_resource_has_no_problem() -> None:
+    """A protocol resource with its virtual server and a process passes."""
+    good = {
+        "type": "smtp",
+        "parameters": {"virtual_server": "/smtp/1"},
+        "controller": {"kind": "process", "command": ["/usr/sbin/postfix", "start-fg"]},
+    }
+    assert problems(good) == []
+
+
+@pytest.mark.parametrize(
+    ("resource", "said"),
+    [
+        (
+            {"type": "stmp", "parameters": {"virtual_server": "/smtp/1"}},
+            "cluster.json: g/r: type: there is no type 'stmp'; the types are {types}; did you mean \"smtp\"? "
+            "(at /groups/g/resources/r/type)",
+        ),
+        (
+            {"type": "smtp"},
+            "cluster.json: g/r: parameters.virtual_server: missing: a smtp resource names what to ask; "
+            'add "parameters": {{"virtual_server": "/smtp/1"}} (at /groups/g/resources/r/parameters/virtual_server)',
+        ),
+        (
+            {"type": "imap", "parameters": {"virtual_server": "/smtp/1"}},
+            "cluster.json: g/r: parameters.virtual_server: /smtp/1 speaks smtp, not imap; use the type smtp "
+            "(at /groups/g/resources/r/parameters/virtual_server)",
+        ),
+        (
+            {"type": "service", "controller": {"kind": "proces", "command": ["/bin/true"]}},
+            "cluster.json: g/r: controller.kind: there is no controller 'proces'; the kinds are none, process; "
+            'did you mean "process"? (at /groups/g/resources/r/controller/kind)',
+        ),
+        (
+            {"type": "information-store", "parameters": {"nme": "x"}},
+            "cluster.json: g/r: parameters.nme: unknown parameter of the type information-store (known: name); "
+            'did you mean "name"? (at /groups/g/resources/r/parameters/nme)',
+        ),
+    ],
+)
+def test_mistake_is_named(resource: dict[str, object], said: str) -> None:
+    """Each mistake says the file, the place, what is wrong and what would mend it."""
+    assert problems(resource) == [said.format(types=", ".join(sorted(TYPES)))]
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    """Type, parameters and controller are all looked at, whatever the others hold."""
+    bad = {"type": "smtp", "parameters": {"x": 1}, "controller": {"kind": "process", "comand": ["/bin/true"]}}
+    assert len(problems(bad)) >= 3
+
+
+def test_pattern_that_re2_refuses_is_a_mistake() -> None:
+    """A body_match that cannot be compiled is refused when the store is read, not at the first probe."""
+    metabase = {"schema_version": 1, "keys": {"/http/1": {"bindings": ["127.0.0.1:80"], "body_match": "(a"}}}
+    store = parse_store(json.dumps(metabase).encode(), None)
+    [problem] = check_store(store, CONTROLLER_KINDS)
+    assert str(problem).startswith("metabase.json: /http/1: body_match: ")
+
+
+def test_spec_carries_the_policy() -> None:
+    """What the store says of restarts and dependencies reaches the core."""
+    cluster = {
+        "schema_version": 1,
+        "groups": {
+            "g": {
+                "resources": {
+                    "a": {"type": "service", "controller": {"kind": "process", "command": ["/bin/cat"]}},
+                    "b": {"type": "smtp", "depends_on": ["a"], "parameters": {"virtual_server": "/smtp/1"}}
+                    | {"restart_action": "do-not-restart", "restart_threshold": 7, "pending_timeout_s": 3},
+                }
+            }
+        },
+    }
+    store = parse_store(json.dumps(METABASE).encode(), json.dumps(cluster).encode())
+    a, b = (spec_of(store.groups["g"].resources[name], CONTROLLER_KINDS) for name in "ab")
+    assert (a.acts, a.ours_to_stop, a.restart, a.traits.conversation) == (True, True, True, False)
+    assert (b.acts, b.depends_on, b.restart) == (False, (ResourceId("g", "a"),), False)
+    assert (b.restart_threshold, b.pending_timeout_s, b.traits.conversation) == (7, 3.0, True)
