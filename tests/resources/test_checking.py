@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -14,7 +15,7 @@ from probe.values import ResourceId
 METABASE = {"schema_version": 1, "keys": {"/smtp/1": {"bindings": ["127.0.0.1:25"]}}}
 
 
-def problems(resource: dict[str, object], metabase: dict[str, object] | None = None) -> list[str]:
+def problems(resource: Mapping[str, object], metabase: Mapping[str, object] | None = None) -> list[str]:
     """Check a store of one resource; give the messages."""
     cluster = {"schema_version": 1, "groups": {"g": {"resources": {"r": resource}}}}
     store = parse_store(json.dumps(metabase or METABASE).encode(), json.dumps(cluster).encode())
@@ -36,28 +37,38 @@ def test_good_resource_has_no_problem() -> None:
     [
         (
             {"type": "stmp", "parameters": {"virtual_server": "/smtp/1"}},
-            "cluster.json: g/r: type: there is no type 'stmp'; the types are {types}; did you mean \"smtp\"? "
-            "(at /groups/g/resources/r/type)",
+            (
+                "cluster.json: g/r: type: there is no type 'stmp'; the types are {types}; did you mean \"smtp\"? "
+                "(at /groups/g/resources/r/type)"
+            ),
         ),
         (
             {"type": "smtp"},
-            "cluster.json: g/r: parameters.virtual_server: missing: a smtp resource names what to ask; "
-            'add "parameters": {{"virtual_server": "/smtp/1"}} (at /groups/g/resources/r/parameters/virtual_server)',
+            (
+                "cluster.json: g/r: parameters.virtual_server: missing: a smtp resource names what to ask; "
+                'add "parameters": {{"virtual_server": "/smtp/1"}} (at /groups/g/resources/r/parameters/virtual_server)'
+            ),
         ),
         (
             {"type": "imap", "parameters": {"virtual_server": "/smtp/1"}},
-            "cluster.json: g/r: parameters.virtual_server: /smtp/1 speaks smtp, not imap; use the type smtp "
-            "(at /groups/g/resources/r/parameters/virtual_server)",
+            (
+                "cluster.json: g/r: parameters.virtual_server: /smtp/1 speaks smtp, not imap; use the type smtp "
+                "(at /groups/g/resources/r/parameters/virtual_server)"
+            ),
         ),
         (
             {"type": "service", "controller": {"kind": "proces", "command": ["/bin/true"]}},
-            "cluster.json: g/r: controller.kind: there is no controller 'proces'; the kinds are none, process; "
-            'did you mean "process"? (at /groups/g/resources/r/controller/kind)',
+            (
+                "cluster.json: g/r: controller.kind: there is no controller 'proces'; the kinds are none, process; "
+                'did you mean "process"? (at /groups/g/resources/r/controller/kind)'
+            ),
         ),
         (
             {"type": "information-store", "parameters": {"nme": "x"}},
-            "cluster.json: g/r: parameters.nme: unknown parameter of the type information-store (known: name); "
-            'did you mean "name"? (at /groups/g/resources/r/parameters/nme)',
+            (
+                "cluster.json: g/r: parameters.nme: unknown parameter of the type information-store (known: name); "
+                'did you mean "name"? (at /groups/g/resources/r/parameters/nme)'
+            ),
         ),
     ],
 )
