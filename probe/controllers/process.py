@@ -7,6 +7,8 @@ How it behaves:
    workers that still hold the port would keep the next start from succeeding.
 4. Operations may overlap (a terminate during a stop) and be cancelled; a service once told to end is never taken for a
    running one again: the next start first sees it gone.
+5. Adoption is of living leaders. What a leader left that died while no run of ours was there cannot be told from a
+   stranger's group of the same number, and is left alone.
 """
 
 from __future__ import annotations

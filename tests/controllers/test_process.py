@@ -428,10 +428,12 @@ def test_there_is_never_more_than_one(steps: list[str], ignores_term: bool, has_
                 if all(program.running for program in house.alive):  # a leaderless group is adopted by nobody
                     house.run.die()
                     house.start_run()
+                    house.controller.adopt(house.service(), Incarnation(incarnation))
             elif step == "wait":
                 await house.pass_time(20)
-            elif (pid := house.controller.pid(ID)) is not None:
-                house.machine.kill(pid, signal.SIGKILL, group=step == "crash")
+            else:
+                for program in house.alive:
+                    house.machine.kill(program.pid, signal.SIGKILL, group=step == "crash")
                 await house.pass_time(0.001)
             assert len(house.alive) <= 1
         await house.controller.stop(house.service())
