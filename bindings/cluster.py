@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -32,8 +32,8 @@ OWNERS_MAX = 256
 ALLOWED_MAX = 1024
 
 NAME = name_text("a name: a letter or digit, then at most 62 letters, digits or . _ -")
-_OWNERS = ListOf(name_text("the name of a node", 253), OWNERS_MAX, "a list of nodes", unique=True)
-_ALLOWED = ListOf(Text("a text"), ALLOWED_MAX, "a list of texts", unique=True)
+OWNERS = ListOf(name_text("the name of a node", 253), OWNERS_MAX, "a list of nodes", unique=True)
+ALLOWED = ListOf(Text("a text"), ALLOWED_MAX, "a list of texts", unique=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +54,35 @@ class ControllerObject:
         return {"type": "object", "properties": {"kind": NAME.schema()}, "required": ["kind"]}
 
 
-RESOURCE_RULES: dict[str, Rule] = {
-    "type": NAME,
-    "depends_on": ListOf(NAME, DEPENDENCIES_MAX, "a list of resources of the group", unique=True),
-    "possible_owners": _OWNERS,
-    "controller": ControllerObject(),
-    "parameters": Anything(),
-    "restart_action": Choice(("restart", "restart-and-fail-over", "do-not-restart")),
-    "restart_threshold": Whole(0, RESTARTS_MAX),
-    "restart_period_s": Number(),
-    "restart_delay_s": Number(positive=False),
-    "retry_period_s": Number(),
-    "pending_timeout_s": Number(),
-    "poll_interval_s": Number(0.1),
-    "fast_interval_s": Number(0.1),
-    "rise": Whole(1, ROUNDS_MAX),
-    "fall": Whole(1, ROUNDS_MAX),
-    "auto_start": Switch(),
-}
+class ResourceProperty(NamedTuple):
+    """One property of a resource: what it must be, what it is for."""
+
+    name: str
+    rule: Rule
+    about: str
+
+
+RESOURCE_PROPERTIES: tuple[ResourceProperty, ...] = (
+    ResourceProperty("type", NAME, "What it is: smtp, information-store, exec ... (S13)."),
+    ResourceProperty("depends_on", ListOf(NAME, DEPENDENCIES_MAX, "a list of resources of the group", unique=True),
+                     "Resources of the same group that must be online first (S16)."),
+    ResourceProperty("possible_owners", OWNERS, "Nodes that may own it; empty means any."),
+    ResourceProperty("controller", ControllerObject(), "Who starts and stops the service, and that one's parameters."),
+    ResourceProperty("parameters", Anything(), "What the type needs to know."),
+    ResourceProperty("restart_action", Choice(("restart", "restart-and-fail-over", "do-not-restart")),
+                     "What to do when it fails (S12)."),
+    ResourceProperty("restart_threshold", Whole(0, RESTARTS_MAX), "Restarts within the period before giving up (S54)."),
+    ResourceProperty("restart_period_s", Number(), "Seconds over which restarts are counted (S54)."),
+    ResourceProperty("restart_delay_s", Number(positive=False), "Seconds to wait before a restart."),
+    ResourceProperty("retry_period_s", Number(), "After giving up, seconds between single new tries; null for none."),
+    ResourceProperty("pending_timeout_s", Number(), "Seconds that going online or offline may take (S52)."),
+    ResourceProperty("poll_interval_s", Number(0.1), "Seconds between two checks, before the virtual server's."),
+    ResourceProperty("fast_interval_s", Number(0.1), "Seconds to the next check after a first failure, likewise."),
+    ResourceProperty("rise", Whole(1, ROUNDS_MAX), "Good checks in a row that make it alive, likewise."),
+    ResourceProperty("fall", Whole(1, ROUNDS_MAX), "Failed checks in a row that make it not alive, likewise."),
+    ResourceProperty("auto_start", Switch(), "Whether to bring it online at start; else the virtual server's."),
+)  # fmt: skip
+RESOURCE_RULES: dict[str, Rule] = {row.name: row.rule for row in RESOURCE_PROPERTIES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +122,7 @@ def read_cluster(data: bytes, mistakes: Mistakes, before: Cluster = NO_CLUSTER) 
 
 
 def _read_allowed(top: Pieces, name: str, mistakes: Mistakes) -> Any:
-    return _ALLOWED.read(decode_value(top[name], mistakes, name), mistakes, (name,)) if name in top else ()
+    return ALLOWED.read(decode_value(top[name], mistakes, name), mistakes, (name,)) if name in top else ()
 
 
 class _Reading:
@@ -138,7 +149,7 @@ class _Reading:
         owners: Any = ()
         if "possible_owners" in content:
             owners = decode_value(content["possible_owners"], mistakes, "possible_owners")
-            owners = _OWNERS.read(owners, mistakes, ("possible_owners",))
+            owners = OWNERS.read(owners, mistakes, ("possible_owners",))
         pieces: Pieces | None = {}
         if "resources" in content:
             pieces = decode_pieces(content["resources"], "resources by name", mistakes, "resources")

@@ -35,7 +35,8 @@ REVISION = Whole(0, 2**53 - 1)
 TOP_NAMES = ("$schema", "schema_version", "revision", "keys")
 EXAMPLE = '{"schema_version": 1, "keys": {"/smtp/1": {"bindings": ["127.0.0.1:25"]}}}'
 
-_KEY = re.compile(rf"/({'|'.join(PROTOCOLS)})/([A-Za-z0-9][A-Za-z0-9._-]{{0,62}})")
+NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_KEY = re.compile(f"/({'|'.join(PROTOCOLS)})/({NAME_PATTERN})")
 _DEFAULTS = ("/", *(f"/{protocol}" for protocol in PROTOCOLS))
 
 

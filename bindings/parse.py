@@ -28,6 +28,7 @@ class Reading:
     store: Store
     metabase: Metabase
     cluster: Cluster
+    texts: tuple[bytes | None, bytes | None]
 
 
 def parse_store(metabase: bytes | None, cluster: bytes | None) -> Store:
@@ -36,20 +37,32 @@ def parse_store(metabase: bytes | None, cluster: bytes | None) -> Store:
 
 
 def read_store(metabase: bytes | None, cluster: bytes | None, before: Reading | None = None) -> Reading:
-    """Parse both files' text, keeping from the reading `before` what did not change. Raises StoreError."""
+    """Parse both files' text, keeping from the reading `before` what did not change. Raises StoreError.
+
+    Equal texts give the reading before itself.
+    """
     if metabase is None and cluster is None:
         raise StoreError([missing_metabase()])
+    same_metabase = before is not None and before.texts[0] == metabase
+    same_cluster = before is not None and before.texts[1] == cluster
+    if before is not None and same_metabase and same_cluster:
+        return before
     in_metabase, in_cluster = Mistakes(METABASE_FILE), Mistakes(CLUSTER_FILE)
     old_metabase, old_cluster = (before.metabase, before.cluster) if before else (EMPTY, NO_CLUSTER)
-    servers = EMPTY if metabase is None else read_metabase(metabase, in_metabase, old_metabase)
-    groups = NO_CLUSTER if cluster is None else read_cluster(cluster, in_cluster, old_cluster)
+    servers: Metabase | None = old_metabase if same_metabase else EMPTY
+    if metabase is not None and not same_metabase:
+        servers = read_metabase(metabase, in_metabase, old_metabase)
+    groups: Cluster | None = old_cluster if same_cluster else NO_CLUSTER
+    if cluster is not None and not same_cluster:
+        groups = read_cluster(cluster, in_cluster, old_cluster)
     store = None
     if groups is not None:
-        store = _Joining(servers, groups, before.store if before else None, in_cluster).store()
+        joining = _Joining(servers, groups, before.store if before else None, in_cluster)
+        store = joining.store(cluster_changed=not same_cluster)
     problems = [*in_metabase.summary(), *in_cluster.summary()]
     if problems or servers is None or groups is None or store is None:
         raise StoreError(problems)
-    return Reading(store, servers, groups)
+    return Reading(store, servers, groups, (metabase, cluster))
 
 
 def virtual_server_of(resource: Resource) -> str | None:
@@ -72,7 +85,7 @@ class _Joining:
         self._mistakes = mistakes
         self._before = before.groups.get(IMPLIED_GROUP) if before else None
 
-    def store(self) -> Store:
+    def store(self, *, cluster_changed: bool) -> Store:
         """Return the joined store; whoever finds mistakes noted must throw it away."""
         cluster, metabase = self._cluster, self._metabase or EMPTY
         groups: dict[str, Group] = {}
@@ -87,7 +100,8 @@ class _Joining:
             for resource in (self._implied(server),)
         }
         for group in groups.values():
-            check_dependencies(group, implied if group.name == IMPLIED_GROUP else {}, self._mistakes)
+            if cluster_changed or group.name == IMPLIED_GROUP:
+                check_dependencies(group, implied if group.name == IMPLIED_GROUP else {}, self._mistakes)
         if implied:
             written = groups.get(IMPLIED_GROUP, Group(IMPLIED_GROUP, (), {}))
             self._note_clashes(written, implied)

@@ -54,7 +54,6 @@ class StoreFolder:
         self._path = path.rstrip("/") or "/"
         self._state_path = state_path
         self._revisions = Revisions(files, self._path, STORE_BYTES_MAX)
-        self._texts: tuple[bytes | None, bytes | None] = (None, None)
         self._reading: Reading | None = None
 
     def __repr__(self) -> str:
@@ -71,10 +70,7 @@ class StoreFolder:
 
         After a StoreError the last good store is remembered, and the next load builds on it.
         """
-        texts = self._read_texts()
-        if self._reading is None or texts != self._texts:
-            self._reading = read_store(*texts, self._reading)
-            self._texts = texts
+        self._reading = read_store(*self._read_texts(), self._reading)
         return self._reading.store
 
     def metabase_key(self, key: str) -> tuple[int, dict[str, object]] | None:
@@ -157,7 +153,7 @@ class StoreFolder:
             replace_file(self._files, self._path, METABASE_FILE, text)
             with suppress(OSError):  # it is in force; should it be missing here, the next write keeps it
                 self._revisions.keep(revision, text)
-        self._reading, self._texts = reading, (text, cluster)
+        self._reading = reading
         return revision
 
     @contextmanager

@@ -83,7 +83,7 @@ def names_in(value: object, depth: int = 0) -> int:
 def note_duplicates(data: bytes, mistakes: Mistakes, depth: int) -> None:
     """Note every name that an object gives twice, exactly; slow, so asked only when the counts differ.
 
-    The first `depth` steps name the part that a mistake is in, as `keys, /smtp/1` or `groups, evs1, resources, smtp` do.
+    The first `depth` steps name the part that a mistake is in, as `keys, /smtp/1` or `groups, evs1, resources, smtp`.
     """
     twice: dict[int, list[str]] = {}  # by id of the object; all of them stay alive in `top` or `lost`
     lost: list[object] = []
