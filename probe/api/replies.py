@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import types
 import zlib
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
+from contextlib import closing
 
 import msgspec
 from aiohttp import web
@@ -45,11 +46,11 @@ async def send(request: web.Request, response: web.StreamResponse, data: bytes) 
 
 
 async def stream_reply(
-    request: web.Request, slices: Iterable[bytes], content_type: str, headers: dict[str, str] | None = None
+    request: web.Request, slices: Generator[bytes, None, None], content_type: str, headers: dict[str, str] | None = None
 ) -> web.StreamResponse:
     """Answer with what the slices yield, compressed where accepted, one pass of the loop after each.
 
-    An empty slice sends nothing and still lets the loop breathe.
+    An empty slice sends nothing and still lets the loop breathe. When the reader goes, what the slices hold is let go.
     """
     response = web.StreamResponse(headers={"Cache-Control": "no-cache", "Vary": "Accept-Encoding", **(headers or {})})
     response.headers["Content-Type"] = content_type
@@ -59,11 +60,12 @@ async def stream_reply(
     await response.prepare(request)
     if request.method == "HEAD":
         return response
-    for piece in slices:
-        data = squeeze.compress(piece) if squeeze is not None else piece
-        if data:
-            await send(request, response, data)
-        await next_pass()
+    with closing(slices):
+        for piece in slices:
+            data = squeeze.compress(piece) if squeeze is not None else piece
+            if data:
+                await send(request, response, data)
+            await next_pass()
     if squeeze is not None:
         await send(request, response, squeeze.flush())
     await response.write_eof()

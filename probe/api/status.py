@@ -6,7 +6,7 @@ being sent may or may not be in it, and then the revision is behind, so that who
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import islice
 
 import msgspec
@@ -94,7 +94,7 @@ class _Selection:
 _STATES = tuple(str(state) for state in State)
 
 
-def _slices(api: Api, selection: _Selection) -> Iterator[bytes]:
+def _slices(api: Api, selection: _Selection) -> Generator[bytes, None, None]:
     encode = msgspec.json.Encoder().encode
     yield b'{"revision":%d,"node":%s,"groups":[' % (api.service.revision, encode(api.service.node))
     yield from _listed(encode(group_of(one)) for one in selection.groups(api))

@@ -87,6 +87,7 @@ class StaticService:
         self.refusal: Refusal | None = None
         self.broken: Exception | None = None  # raised by `resource`: a fault of ours
         self.keys: dict[str, dict[str, object]] = {"/smtp/1": {"bindings": ["127.0.0.1:25"]}}
+        self.walked = asyncio.Event()  # somebody has ended a walk over the resources, or has given it up
         self.polled = asyncio.Event()  # a long poll has begun
         self._moved = asyncio.Event()
         self._feeds_changed = asyncio.Event()
@@ -140,9 +141,12 @@ class StaticService:
         return self.by_id.get(id)
 
     def resources(self) -> Iterator[ResourceReport]:
-        for id in tuple(self.by_id):
-            if (one := self.by_id.get(id)) is not None:
-                yield one
+        try:
+            for id in tuple(self.by_id):
+                if (one := self.by_id.get(id)) is not None:
+                    yield one
+        finally:
+            self.walked.set()
 
     def groups(self) -> Iterator[GroupReport]:
         names = dict.fromkeys(id.group for id in self.by_id)

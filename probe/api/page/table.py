@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from itertools import islice
 
 from probe.api.service import Service
@@ -14,7 +14,7 @@ COLUMN_CHARS_MAX = 60
 _HEAD = ("RESOURCE", "STATE", "ALIVE", "REASON", "AGE", "ROOT CAUSE", "RESTARTS", "EVIDENCE")
 
 
-def table(service: Service) -> Iterator[bytes]:
+def table(service: Service) -> Generator[bytes, None, None]:
     """Write the table in slices; the first one decides how wide the columns are."""
     yield f"looksalive on {_printable(service.node)}, revision {service.revision}\n\n".encode()
     reports = service.resources()
