@@ -75,7 +75,7 @@ class SimSocket:
             return errno.EADDRNOTAVAIL
         self._flow = flow
         self._source = source
-        self._endpoint = network.wire.connect(source, place)
+        self._endpoint = network.wire.connect(source, place, near=network.is_local(place[0]))
         self._endpoint.changed = self._changed
         return errno.EINPROGRESS
 

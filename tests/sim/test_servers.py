@@ -16,7 +16,7 @@ from tests.sim.lab import receive, transmit
 from tests.sim.loop import current_loop, run_virtual
 from tests.sim.machine import Machine
 from tests.sim.servers import GREETING, Fault, Server
-from tests.sim.sockets import SimSocket
+from tests.sim.sockets import LINGER_ZERO, SimSocket
 
 PLACE = ("127.0.0.1", 25)
 Body = Callable[[Environment, Machine], Coroutine[Any, Any, None]]
@@ -230,6 +230,23 @@ def test_partition() -> None:
     simulate(body)
 
 
+def test_near_connections_stand_at_once() -> None:
+    """On one machine what is sent right behind the connect arrives, and a refusal is there at once (as in Linux)."""
+
+    async def body(environment: Environment, machine: Machine) -> None:
+        server = machine.serve("http", PLACE)
+        socket = call(environment)
+        assert transmit(socket, b"GET / HTTP/1.1\r\n\r\n") == 18
+        assert receive(socket) == errno.EAGAIN
+        assert await hear(socket) == [GREETING["http"], b""]
+        server.close()
+        assert receive(call(environment)) == errno.ECONNREFUSED
+        machine.serve("http", ("192.0.2.7", 80))
+        assert transmit(call(environment, ("192.0.2.7", 80)), b"x") == -errno.EAGAIN
+
+    simulate(body)
+
+
 def test_nobody_there() -> None:
     """An address without a machine is unreachable after a few seconds; one that may not be reached is so at once."""
 
@@ -266,6 +283,7 @@ def test_resources_run_out() -> None:
         assert sockets[2].connect_ex(PLACE) == errno.EADDRNOTAVAIL
         with pytest.raises(OSError, match="Too many open files"):
             environment.network.socket(std.AF_INET)
+        sockets[0].setsockopt(std.SOL_SOCKET, std.SO_LINGER, LINGER_ZERO)
         sockets[0].close()
         await asyncio.sleep(0.1)
         assert sockets[2].connect_ex(PLACE) == errno.EINPROGRESS

@@ -45,6 +45,7 @@ class Endpoint:
         "fin_received",
         "fin_sent",
         "fin_wanted",
+        "handshake_s",
         "in_flight",
         "latency_s",
         "local",
@@ -65,6 +66,7 @@ class Endpoint:
         self.remote = remote
         self.place = place  # of the listener, on both ends
         self.latency_s = latency_s
+        self.handshake_s = latency_s
         self.state = TcpState.SYN_SENT
         self.peer: Endpoint | None = None
         self.received = bytearray()
@@ -253,11 +255,16 @@ class Wire:
             found = self.listeners.get(("::" if ":" in place[0] else "0.0.0.0", place[1]))
         return found
 
-    def connect(self, local: str, place: Place) -> Endpoint:
-        """Send the first SYN of a new connection; the endpoint's `changed` tells what comes of it."""
+    def connect(self, local: str, place: Place, *, near: bool = False) -> Endpoint:
+        """Send the first SYN of a new connection; the endpoint's `changed` tells what comes of it.
+
+        `near`: on one machine the kernel shakes hands with itself before `connect` returns; programs still take time.
+        """
         remote = place[0] if isinstance(place, tuple) else place
         least, most = self.latency_s.get(remote, (20e-6, 60e-6))
         endpoint = Endpoint(self, local, remote, place, self._random.uniform(least, most))
+        if near:
+            endpoint.handshake_s = 0.0
         self._send_syn(endpoint, 0)
         return endpoint
 
@@ -301,22 +308,22 @@ class Wire:
             timeline.call_later(ARP_GIVES_UP_S, client.arrive_reset, errno.EHOSTUNREACH)
             return
         if not {client.local, client.remote} & self.partitioned:
-            timeline.call_later(client.latency_s, self._syn, client, tries)
+            timeline.call_later(client.handshake_s, self._syn, client, tries)
         else:
             timeline.call_later(SYN_RETRIES_S[tries], self._send_syn, client, tries + 1)
 
     def _syn(self, client: Endpoint, tries: int) -> None:
         listener = self.listener_at(client.place)
         if listener is None:
-            self.transmit(client, client.arrive_reset, errno.ECONNREFUSED)
+            self.timeline.call_later(client.handshake_s, client.arrive_reset, errno.ECONNREFUSED)
         elif listener.drops_syn or listener.is_full:
-            delay_s = SYN_RETRIES_S[tries] - client.latency_s
+            delay_s = SYN_RETRIES_S[tries] - client.handshake_s
             self.timeline.call_later(delay_s, self._send_syn, client, tries + 1)
         else:
             server = Endpoint(self, client.remote, client.local, client.place, client.latency_s)
             server.state = TcpState.ESTABLISHED
             server.peer = client
-            self.transmit(server, self._syn_ack, client, server, listener)
+            self.timeline.call_later(client.handshake_s, self._syn_ack, client, server, listener)
 
     def _syn_ack(self, client: Endpoint, server: Endpoint, listener: Listener) -> None:
         if client.closed:
