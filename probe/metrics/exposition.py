@@ -161,7 +161,7 @@ def _detection_lines(metric: Metric, metrics: Metrics) -> Iterator[str]:
 def _histogram_lines(metric: Metric, labels: str, histogram: Histogram) -> Iterator[str]:
     name, comma, total = metric.full_name, "," if labels else "", 0
     counts, sum_s = tuple(histogram.counts), histogram.sum  # of one moment: the buckets and the count must agree
-    for bound, count in zip((*map(number, histogram.bounds), "+Inf"), counts, strict=True):
+    for bound, count in zip((*map(repr, histogram.bounds), "+Inf"), counts, strict=True):
         total += count
         yield f'{name}_bucket{{{labels}{comma}le="{bound}"}} {total}'
     braces = f"{{{labels}}}" if labels else ""
