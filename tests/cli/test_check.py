@@ -141,6 +141,15 @@ def test_ipv6(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"pop3://[::1]:{port} alive" in capsys.readouterr().out
 
 
+def test_the_s_of_a_scheme_is_tls_on_connect(capsys: pytest.CaptureFixture[str]) -> None:
+    """smtps:// begins with TLS: a server that speaks plain text there is told as that."""
+    with listening(greet(b"220 plain\r\n")) as port:
+        assert check("--json", f"smtps://127.0.0.1:{port}") == EXIT_PROBE_FAILED
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["reason"] == "tls_protocol"
+    assert "220 plain" in answer["evidence"]
+
+
 def test_a_name_shows_the_address_that_answered(capsys: pytest.CaptureFixture[str]) -> None:
     """A name is resolved; the line shows each numeric address."""
     with listening(greet(b"220 a\r\n")) as port:

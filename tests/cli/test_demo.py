@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from probe.cli import main
 from probe.cli.arguments import EXIT_FAILED, EXIT_OK, EXIT_STORE, EXIT_USAGE
 
+RUN_TIMEOUT_S = 40.0  # a demo that says less than expected fails the test instead of holding it
 END_TIMEOUT_S = 15.0
 LINES_MAX = 40
 
@@ -24,9 +26,12 @@ def demo(*words: str) -> Iterator[subprocess.Popen[str]]:
     """Run the demo as a program; whatever happens, it is told to end."""
     command = [sys.executable, "-m", "probe.cli", "demo", "--listen", "127.0.0.1:0", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        limit = threading.Timer(RUN_TIMEOUT_S, program.terminate)
+        limit.start()
         try:
             yield program
         finally:
+            limit.cancel()
             program.send_signal(signal.SIGTERM)
             try:
                 program.communicate(timeout=END_TIMEOUT_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -9,6 +10,7 @@ from aiohttp import web
 
 from probe.cli import main
 from probe.cli.arguments import EXIT_CANNOT_ASK, EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from probe.cli.client import RESPONSE_BYTES_MAX
 from tests.cli.service import TOKEN, FakeService, refusal, resource, serving, status_of
 
 STORE = resource("evs1/store", evidence="* OK")
@@ -141,6 +143,16 @@ def test_something_else_that_answers(answer: object, words: str, capsys: pytest.
         assert main(["status", "--url", service.url]) == EXIT_CANNOT_ASK
     assert words in capsys.readouterr().err
     assert len(service.asked) == 1
+
+
+def test_an_answer_has_a_bound(capsys: pytest.CaptureFixture[str]) -> None:
+    """Few bytes that unpack to more than any status is are refused, not kept."""
+    bomb = gzip.compress(bytes(RESPONSE_BYTES_MAX + 1), compresslevel=1)
+    service = FakeService(status_of(7))
+    service.raw = lambda _: web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+    with serving(service):
+        assert main(["status", "--url", service.url]) == EXIT_CANNOT_ASK
+    assert f"an answer of more than {RESPONSE_BYTES_MAX} bytes" in capsys.readouterr().err
 
 
 def test_nothing_from_the_service_moves_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
