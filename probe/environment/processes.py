@@ -141,7 +141,7 @@ class RealProcess:
         if any(member.alive for member in survivors):
             return True
         if survivors:
-            self._reap_strays()  # those that died after the last reaping
+            self._reap_strays()
         return False
 
     def on_exit(self, call: Callable[[], None]) -> None:
@@ -164,7 +164,6 @@ class RealProcess:
 
     def release(self) -> None:
         """Forget it: no call will come, nobody will reap it but our own end."""
-        self._calls.clear()
         self._detach()
 
     def _conclude(self) -> None:
@@ -196,7 +195,6 @@ class RealProcess:
         """List what the ended leader left of its session, dead members too; empty for good once it cannot be proved."""
         if self._group_gone:
             return []
-        self._reap_strays()
         now = _ticks_now()
         ours_until = self._ours_until or now
         members = list(members_of(self._pid))

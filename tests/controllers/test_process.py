@@ -214,6 +214,18 @@ def test_what_a_killed_leader_leaves_is_ended() -> None:
     in_house(test, Recipe(ignores_term=True, has_worker=True))
 
 
+def test_workers_that_obey_end_without_a_kill() -> None:
+    """What a leader leaves is told to end at once, gently."""
+
+    async def test(house: House) -> None:
+        program = await house.start(kill_after_s=60)
+        house.machine.kill(program.pid, signal.SIGKILL)
+        await house.pass_time(1)
+        assert house.alive == []
+
+    in_house(test, Recipe(has_worker=True))
+
+
 def test_a_start_waits_for_what_the_last_leader_left() -> None:
     """A restart does not collide with workers of the service before it."""
 
@@ -326,7 +338,7 @@ def test_adoption_says_whether_the_service_runs() -> None:
     in_house(test)
 
 
-@pytest.mark.parametrize("what", ["reboot", "other start time", "garbage"])
+@pytest.mark.parametrize("what", ["reboot", "other boot", "other start time", "garbage"])
 def test_a_record_that_no_longer_fits_is_removed(what: str) -> None:
     """S56: a record of another boot, of a pid given away again, or unreadable, adopts nobody."""
 
@@ -338,6 +350,9 @@ def test_a_record_that_no_longer_fits_is_removed(what: str) -> None:
             content = house.machine.disk.files[RECORD].content
             house.machine.reboot()
             house.machine.disk.put(RECORD, content)  # however it got to the disk in time
+        elif what == "other boot":
+            content = house.machine.disk.text(RECORD)
+            house.machine.disk.put(RECORD, content.replace(house.machine.boot_id, "another"))
         elif what == "other start time":
             stranger.start_time += 1
         else:
