@@ -1,4 +1,4 @@
-"""The level that readers see: one immutable reading a resource, replaced after every probe. Reading costs no I/O (S7)."""
+"""The level that readers see: one immutable reading a resource, replaced after every probe; reading is no I/O (S7)."""
 
 from __future__ import annotations
 
