@@ -1,4 +1,4 @@
-"""What the monitor's tests share: environments, servers as a store would describe them, and a list of what was counted."""
+"""What the monitor's tests share: environments, servers as a store describes them, what was counted."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ SMTP = ResourceId("default", "smtp-1")
 SECOND = Incarnation(2)
 
 
-def begin(rig: Rig, *, alive: bool | None = True, confirming: bool = False, **properties: object) -> Server:
+def begin(rig: Rig, *, alive: bool | None = True, confirming: bool = False, **properties: Any) -> Server:
     """Serve SMTP at PLACE and watch it."""
     server = rig.machine.serve("smtp", PLACE)
     plan = plan_of(rig.environment, virtual_server("127.0.0.1:25", **properties))
