@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bindings.metabase import read_header
-from bindings.mistakes import Mistakes, Steps, kind_of, shown
+from bindings.mistakes import Mistakes, Steps, kind_of, plain, shown
 from bindings.model import Controller, Group, Resource
 from bindings.properties import ROUNDS_MAX
 from bindings.rules import Anything, Choice, ListOf, Number, Rule, Schema, Switch, Text, Whole, name_text
@@ -30,6 +30,7 @@ RESTARTS_MAX = 1000
 DEPENDENCIES_MAX = 256
 OWNERS_MAX = 256
 ALLOWED_MAX = 1024
+CIRCLE_SHOWN_MAX = 12
 
 NAME = name_text("a name: a letter or digit, then at most 62 letters, digits or . _ -")
 OWNERS = ListOf(name_text("the name of a node", 253), OWNERS_MAX, "a list of nodes", unique=True)
@@ -205,7 +206,10 @@ def check_dependencies(group: Group, implied: Mapping[str, object], mistakes: Mi
     for circle in _circles(group):
         first = circle[0]
         mistakes.enter(("groups", group.name, "resources", first), f"{group.name}/{first}")
-        mistakes.add(f"depends on itself: {' -> '.join([*circle, first])}", "depends_on")
+        names = [*circle, first]
+        if len(names) > CIRCLE_SHOWN_MAX:
+            names[CIRCLE_SHOWN_MAX - 2 : -1] = ["..."]
+        mistakes.add(f"depends on itself: {' -> '.join(map(plain, names))}", "depends_on")
 
 
 def _circles(group: Group) -> list[list[str]]:

@@ -11,6 +11,8 @@ from bindings.model import StoreProblem
 
 PROBLEMS_MAX = 10_000  # more than anybody reads; the rest are counted
 SHOWN_CHARS_MAX = 60
+PLAIN_CHARS_MAX = 200  # longer than the longest id that is right
+POINTER_CHARS_MAX = 1000
 HINTS_MAX = 500  # finding the nearest name is slow, and a file that needs it this often needs something else
 CANDIDATES_MAX = 2_000
 
@@ -39,12 +41,15 @@ def kind_of(value: object) -> str:
 
 def plain(text: str) -> str:
     """Keep a name that is plain to read, quote and escape any other."""
-    return text if text.isascii() and text.isprintable() and len(text) <= SHOWN_CHARS_MAX else shown(text)
+    return text if text.isascii() and text.isprintable() and len(text) <= PLAIN_CHARS_MAX else shown(text)
 
 
 def pointer_of(steps: Steps) -> str:
-    """Write steps into a document as a JSON pointer (RFC 6901)."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+    """Write steps into a document as a JSON pointer (RFC 6901); what cannot be printed is escaped as JSON does."""
+    pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+    if not (pointer.isascii() and pointer.isprintable()):
+        pointer = json.dumps(pointer)[1:-1]
+    return pointer if len(pointer) <= POINTER_CHARS_MAX else pointer[: POINTER_CHARS_MAX - 3] + "..."
 
 
 @lru_cache(maxsize=1024)
@@ -106,7 +111,7 @@ class Mistakes:
         return f"{plain(self._place)}: {inner}" if self._place and inner else plain(self._place) or inner
 
     def _note(self, message: str, steps: Steps, place: str, hint: str) -> None:
-        pointer = plain(pointer_of((*self._inside, *steps)))
+        pointer = pointer_of((*self._inside, *steps))
         self._keep(StoreProblem(self._file, pointer, place, message, hint))
 
     def _keep(self, problem: StoreProblem) -> None:
