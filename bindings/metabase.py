@@ -177,7 +177,7 @@ class _Reading:
         if name in VOLATILE:
             self._mistakes.add(f"{shown(name)} changes while the service runs: it is kept in runtime.json", name)
         elif name in PROTOCOLS_OF:
-            self._mistakes.add_unknown("key", name, (), hint=f"only {', '.join(PROTOCOLS_OF[name])} has it")
+            self._mistakes.add_unknown("key", name, (), hint=f"it belongs to {', '.join(PROTOCOLS_OF[name])}")
         else:
             self._mistakes.add_unknown("key", name, rules)
 
