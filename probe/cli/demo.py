@@ -37,10 +37,10 @@ def execute(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> i
         return EXIT_STORE
     ports = written.ports
 
-    def tell(url: str) -> None:
+    def tell(url: str, pids: Mapping[str, int]) -> None:
         from probe.demo.text import demo_text
 
-        print(demo_text(url, ports), flush=True)
+        print(demo_text(url, ports, pids), flush=True)
 
     settings = settings_of(
         values,

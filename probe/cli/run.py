@@ -30,6 +30,7 @@ from probe.runtime import Inventory, Reader, Runtime
 from probe.values import Incarnation, ResourceId, Verdict
 
 DESCRIPTORS_KEPT = 256  # of the limit, for everything that is not a probe
+FIRST_START_S_MAX = 10.0  # how long what `demo` says waits for the pids
 RESOLVER_THREADS = "16"  # uvloop resolves as many names at once as libuv has threads
 
 _log = logging.getLogger("looksalive")
@@ -91,7 +92,7 @@ class _Instance:
             open_service=self.inventory.open_service,
             plan_of=self.inventory.plan_of,
         )
-        reader = Reader(self.runtime, self.inventory, platform.node() or "localhost")
+        reader = self.reader = Reader(self.runtime, self.inventory, platform.node() or "localhost")
         token_file = None if settings.token_file is None else str(settings.token_file)
         app = make_app(
             reader,
@@ -126,8 +127,16 @@ class _Instance:
         print(f"looksalive ready {self.server.url}", flush=True)
         _log.info("looksalive serves at %s", self.server.url)
         if self.settings.on_ready is not None:
-            self.settings.on_ready(self.server.url)
+            self.settings.on_ready(self.server.url, await self._pids())
         await self.inventory.follow(self.runtime)
+
+    async def _pids(self) -> dict[str, int]:
+        """Wait a little for the first start and name the processes by resource."""
+        reader, clock = self.reader, self.environment.clock
+        until = clock.now() + FIRST_START_S_MAX
+        while any(each.desired is not each.state for each in reader.resources()) and clock.now() < until:
+            await reader.wait_past(reader.revision, until - clock.now())
+        return {each.id.name: each.pid for each in reader.resources() if each.pid is not None}
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()

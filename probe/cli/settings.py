@@ -19,6 +19,9 @@ _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 
 
+OnReady = Callable[[str, Mapping[str, int]], None]  # the URL, and the pids by resource once the first start is done
+
+
 @dataclass(frozen=True, slots=True)
 class RunSettings:
     """Everything `run` was told, checked and with every default filled in."""
@@ -34,7 +37,7 @@ class RunSettings:
     allowed_hosts: tuple[str, ...] = ()  # lower case, without a port
     max_in_flight: int | None = None  # None: the descriptor limit - 256
     metrics: Literal["full", "lean"] = "full"
-    on_ready: Callable[[str], None] | None = None  # called with the URL behind the ready line (`demo` prints there)
+    on_ready: OnReady | None = None  # `demo` prints there
 
 
 class Flag(NamedTuple):
@@ -187,7 +190,7 @@ def settings_of(
     store: Path,
     state_dir: Path,
     on_terminal: bool,
-    on_ready: Callable[[str], None] | None = None,
+    on_ready: OnReady | None = None,
 ) -> RunSettings:
     """Fill in the defaults; `values` is what `told` gave, the two folders are settled by the command."""
     host, port = values["listen"] or parse_listen(DEFAULT_LISTEN)
