@@ -203,8 +203,16 @@ class Service:
         }
 
     def metric(self, name: str, **labels: str) -> float:
-        """Return one sample of the metrics page. Raises KeyError."""
-        return self.metrics()[f"looksalive_{name}", frozenset(labels.items())]
+        """Return the one sample of the metrics page that has these labels, among others. Raises KeyError."""
+        wanted = labels.items()
+        found = [
+            value
+            for (sample, having), value in self.metrics().items()
+            if sample == f"looksalive_{name}" and wanted <= having
+        ]
+        if len(found) != 1:
+            raise KeyError(f"{len(found)} samples of {name} with {labels}")
+        return found[0]
 
     @property
     def log(self) -> str:

@@ -13,7 +13,7 @@ import time
 
 from probe.cli import main as carry_out
 
-TIMEOUT_S = 0.2
+TIMEOUT_S = 0.4
 STALLS_S = tuple(TIMEOUT_S * times for times in (0.5, 1.5, 4, 10))  # up to ten times the time-out
 
 

@@ -14,7 +14,7 @@ from tests.e2e.servers.misbehaving import Peer
 from tests.e2e.service import Service
 from tests.e2e.stores import process, virtual_server, write_cluster, write_metabase
 
-TOKEN = "a token for tests"
+TOKEN = "token-for-tests"
 USAGE = 2
 
 

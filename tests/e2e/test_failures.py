@@ -16,25 +16,25 @@ from tests.e2e.stores import virtual_server, write_metabase
 
 Server = Postfix | Dovecot | Nginx
 
-KINDS: dict[str, tuple[Callable[[Path, Authority], Server], str, str]] = {
-    "smtp": (lambda folder, authority: Postfix(folder, authority.good), "smtp_port", "banner_timeout"),
-    "imap": (lambda folder, authority: Dovecot(folder, authority.good), "imap_port", "banner_timeout"),
-    "pop3": (lambda folder, authority: Dovecot(folder, authority.good), "pop3_port", "banner_timeout"),
-    "http": (lambda folder, authority: Nginx(folder, authority.good), "http_port", "step_timeout"),
+KINDS: dict[str, tuple[Callable[[Path, Authority], Server], str]] = {
+    "smtp": (lambda folder, authority: Postfix(folder, authority.good), "smtp_port"),
+    "imap": (lambda folder, authority: Dovecot(folder, authority.good), "imap_port"),
+    "pop3": (lambda folder, authority: Dovecot(folder, authority.good), "pop3_port"),
+    "http": (lambda folder, authority: Nginx(folder, authority.good), "http_port"),
 }
 
 
 @pytest.mark.parametrize("protocol", KINDS)
 def test_killed_frozen_and_back(protocol: str, folder: Path, authority: Authority) -> None:
     """S32, S63, S64: SIGSTOP is a time-out, SIGCONT alive; kill -9 refused, started again alive; one edge each."""
-    make, port, frozen_reason = KINDS[protocol]
+    make, port = KINDS[protocol]
     server = make(folder / "server", authority)
     write_metabase(folder / "store", {f"/{protocol}/1": virtual_server(getattr(server, port))})
     id = f"default/{protocol}-1"
     with server, Service(folder / "store") as service:
         service.wait_for(id, alive=True, state="online")
         server.freeze()
-        service.wait_for(id, alive=False, state="failed", reason=frozen_reason)
+        service.wait_for(id, alive=False, state="failed", reason="banner_timeout")
         assert service.get(f"/isalive/{id}").status == 503
         server.thaw()
         service.wait_for(id, alive=True, state="online", reason="matched")
@@ -46,7 +46,7 @@ def test_killed_frozen_and_back(protocol: str, folder: Path, authority: Authorit
         settled = [edge for edge in edges if edge[0] in ("online", "failed")]
         assert settled == [
             ("online", "matched"),
-            ("failed", frozen_reason),
+            ("failed", "banner_timeout"),
             ("online", "matched"),
             ("failed", "connect_refused"),
             ("online", "matched"),

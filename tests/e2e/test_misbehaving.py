@@ -61,7 +61,9 @@ WRONGS: dict[str, Wrong] = {
     "endless-line": Wrong("smtp", "line_too_long", misbehaving.endless(b"220" + b"x" * 4096)),
     "endless-lines": Wrong("smtp", "line_too_long", misbehaving.endless(b"220-more\r\n" * 400)),
     "endless-imap": Wrong("imap", "line_too_long", misbehaving.endless(b"* OK " + b"x" * 4096)),
-    "endless-http": Wrong("http", "line_too_long", misbehaving.endless(b"X-More: and more\r\n" * 200)),
+    "endless-http": Wrong(
+        "http", "line_too_long", misbehaving.endless(b"X-More: yes\r\n" * 300, first=b"HTTP/1.1 200 OK\r\n")
+    ),
     "reset-at-once": Wrong("smtp", "reset", misbehaving.says_and_resets(b"")),
     "reset-after-banner": Wrong("smtp", "matched", misbehaving.says_and_resets(GREETING)),
     "reset-in-dialogue": Wrong("smtp", "reset", misbehaving.resets_after(GREETING), UPGRADE),
@@ -79,12 +81,12 @@ WRONGS: dict[str, Wrong] = {
     "no-answer-to-ehlo": Wrong("smtp", "step_timeout", misbehaving.says(GREETING), UPGRADE),
     "http-503": plain("http", "http_status", b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
     "http-nonsense": plain("http", "http_malformed", b"220 this is SMTP\r\n\r\n"),
-    "http-silent": Wrong("http", "step_timeout", misbehaving.silent),
+    "http-silent": Wrong("http", "banner_timeout", misbehaving.silent),
     "http-other-body": plain(
         "http", "body_mismatch", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad", body_match="^good$"
     ),
     "http-endless-body": Wrong(
-        "http", "body_limit", misbehaving.endless(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 4096), {"body_match": "good"}
+        "http", "body_limit", misbehaving.endless(b"x" * 4096, first=b"HTTP/1.1 200 OK\r\n\r\n"), {"body_match": "good"}
     ),
     "plain-on-tls-port": Wrong("smtp", "tls_protocol", misbehaving.says(GREETING), secure=True),
     "silent-on-tls-port": Wrong("smtp", "tls_timeout", misbehaving.silent, secure=True),
@@ -164,7 +166,7 @@ def test_the_certificate_s_date_is_told_although_it_was_refused(
     shown = getattr(authority, WRONGS[name].certificate)
     labels = {"group": "default", "resource": f"smtp-{name}"}
     verdict_of(watched, f"default/smtp-{name}")
-    assert watched.metric("tls_not_after_timestamp_seconds", **labels) == shown.not_after
+    assert watched.metric("tls_not_after_timestamp_seconds", position="0", **labels) == shown.not_after
     assert watched.metric("tls_verified", **labels) == 0
 
 

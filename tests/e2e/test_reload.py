@@ -86,7 +86,7 @@ def test_a_good_edit_changes_only_what_it_names(folder: Path) -> None:
             assert "default/smtp-gone" not in service.resources()
             assert not [labels for _, labels in service.metrics() if ("resource", "smtp-gone") in labels]
             assert (counted(service, "smtp-kept"), kept.served) == (probes, 1)
-            assert service.resource("default/smtp-kept")["since"] == since
+            assert service.resource("default/smtp-kept")["since"] == pytest.approx(since, abs=0.001)
             assert [each for each in service.events() if each["id"] == "default/smtp-kept"] == events
 
 

@@ -135,11 +135,12 @@ def one_byte_a_second(peer: Peer, connection: socket.socket) -> None:
             return
 
 
-def endless(piece: bytes) -> Behaviour:
-    """Send `piece` again and again: a line without an end, or lines without end."""
+def endless(piece: bytes, *, first: bytes = b"") -> Behaviour:
+    """Send `first` and then `piece` again and again: a line without an end, or lines without end."""
 
     def behave(peer: Peer, connection: socket.socket) -> None:
         connection.settimeout(1.0)
+        connection.sendall(first)
         sent = 0
         while sent < ENDLESS_BYTES_MAX:
             peer.send(connection, piece)
