@@ -30,6 +30,8 @@ _MISSING = frozenset(
 class RealNetwork:
     """`Network` over the operating system."""
 
+    _now = staticmethod(time.monotonic)
+
     def socket(self, family: int) -> _socket.socket:
         """Open a non-blocking, close-on-exec stream socket. Raises OSError."""
         # The C type: its Python subclass `socket.socket` costs a third more and adds only files and context managers.
@@ -41,11 +43,11 @@ class RealNetwork:
 
     async def resolve(self, name: str) -> Sequence[tuple[int, str]]:
         """Ask the system's resolver (hosts file, DNS ...), outside the loop's thread. Raises ResolveError."""
-        started = time.monotonic()
+        started = self._now()
         try:
             found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
         except socket.gaierror as error:
-            kind = _kind_of(error.errno, time.monotonic() - started)
+            kind = _kind_of(error.errno, self._now() - started)
             raise ResolveError(kind, f"{name}: {error.strerror}") from error
         except UnicodeError as error:
             raise ResolveError("nxdomain", f"{name}: not a name that can be looked up") from error

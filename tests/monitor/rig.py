@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
-from pathlib import Path
 from typing import Any, cast
 
 from bindings.addresses import read_binding
@@ -151,14 +150,3 @@ def run_real(body: Callable[[Environment], Coroutine[Any, Any, None]]) -> None:
         await body(real_environment())
 
     asyncio.run(main())
-
-
-def open_sockets() -> int:
-    """Count the sockets this process holds."""
-    count = 0
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            count += str(entry.readlink()).startswith("socket:")
-        except FileNotFoundError:
-            continue
-    return count
