@@ -351,8 +351,8 @@ def test_a_record_that_no_longer_fits_is_removed(what: str) -> None:
             house.machine.reboot()
             house.machine.disk.put(RECORD, content)  # however it got to the disk in time
         elif what == "other boot":
-            content = house.machine.disk.text(RECORD)
-            house.machine.disk.put(RECORD, content.replace(house.machine.boot_id, "another"))
+            text = house.machine.disk.text(RECORD)
+            house.machine.disk.put(RECORD, text.replace(house.machine.boot_id, "another"))
         elif what == "other start time":
             stranger.start_time += 1
         else:
@@ -381,6 +381,20 @@ def test_release_leaves_everything_running() -> None:
         assert house.told == []
 
     in_house(test)
+
+
+def test_release_ends_what_was_going_on() -> None:
+    """A kill that was due for what a dead leader left does not happen any more."""
+
+    async def test(house: House) -> None:
+        program = await house.start(kill_after_s=4)
+        house.machine.kill(program.pid, signal.SIGKILL)
+        await house.pass_time(1)
+        house.controller.release()
+        await house.pass_time(60)
+        assert house.alive == [program]
+
+    in_house(test, Recipe(ignores_term=True, has_worker=True))
 
 
 class _Deaf(SimProcess):

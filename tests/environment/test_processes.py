@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -144,7 +145,7 @@ async def test_a_group_that_outlives_its_leader_is_still_ours(processes: RealPro
     """S56: workers left behind by a killed leader, one of them in a group of its own, are found and killed."""
     worker = f"trap '' TERM; echo ready; {FOREVER}"
     apart = "import os, signal; os.setpgid(0, 0); signal.signal(15, signal.SIG_IGN); print('ready', flush=True)"
-    script = f"({worker}) & {sys.executable} -c \"{apart}; signal.pause()\" & wait"
+    script = f'({worker}) & {sys.executable} -c "{apart}; signal.pause()" & wait'
     process = shell(processes, script, tmp_path / "out")
     await said(tmp_path / "out", words=2)
     os.kill(process.pid, signal.SIGKILL)
@@ -267,10 +268,10 @@ async def test_a_spawn_that_fails_says_why(
 
 
 async def test_a_child_gets_its_surroundings(processes: RealProcesses, tmp_path: Path) -> None:
-    """Variables are added to ours, the directory is entered, stdin is empty, no other descriptor is handed on."""
+    """A variable is added, the directory is entered, stdin is empty, no other descriptor is handed on."""
     read_end, write_end = os.pipe()
     os.set_inheritable(write_end, True)
-    script = 'echo "$ADDED:${PATH:+path}:$(pwd):$(cat):$(ls /proc/self/fd | wc -l)"'
+    script = 'echo "$ADDED:$(pwd):$(cat):$(ls /proc/self/fd | wc -l)"'
     try:
         process = processes.spawn(
             ["/bin/sh", "-c", script],
@@ -283,7 +284,31 @@ async def test_a_child_gets_its_surroundings(processes: RealProcesses, tmp_path:
         os.close(write_end)
     await ended(process)
     # `ls` has stdin, the pipe to wc, stderr and the folder that it lists
-    assert (tmp_path / "deep" / "out").read_text() == f"yes:path:{tmp_path}::4\n"
+    assert (tmp_path / "deep" / "out").read_text() == f"yes:{tmp_path}::4\n"
+
+
+@pytest.mark.parametrize("added", [None, {"ADDED": "yes"}])
+async def test_a_child_inherits_our_variables(
+    processes: RealProcesses, tmp_path: Path, added: dict[str, str] | None
+) -> None:
+    """Our own variables reach the child, whether any are added or not."""
+    output = tmp_path / "out"
+    process = processes.spawn(["/usr/bin/env"], environment=added, directory=None, output=str(output))
+    await ended(process)
+    names = {line.partition("=")[0] for line in output.read_text().splitlines()}
+    assert names >= {*os.environ, *(added or {})}
+
+
+async def test_want_of_descriptors_is_no_sign_of_a_process_that_is_gone(processes: RealProcesses) -> None:
+    """Out of descriptors adoption is an error, not a None that would lead to a second start."""
+    process = shell(processes, FOREVER)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            processes.adopt(process.pid, process.start_time)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_output_goes_on_behind_what_is_there(processes: RealProcesses, tmp_path: Path) -> None:
