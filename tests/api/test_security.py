@@ -31,6 +31,7 @@ CREDENTIALS = {
     "digest": "Bearer " + token_lines().decode().rsplit(":", 1)[1],  # the file's content must not be a credential
     "basic": "Basic " + base64.b64encode(b"operator-1:o-secret").decode(),
     "bare": TOKENS["operator"],
+    "other scheme": f"Token {TOKENS['operator']}",
     "viewer": f"Bearer {TOKENS['viewer']}",
     "operator": f"Bearer {TOKENS['operator']}",
     "admin": f"bearer  {TOKENS['admin']}",

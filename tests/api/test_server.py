@@ -141,17 +141,18 @@ async def test_connections_are_bounded(opened: Opener) -> None:
 async def test_a_reader_that_takes_nothing_is_cut(opened: Opener) -> None:
     """A client that asks for much and reads nothing is cut off after its time; its answer is given up."""
     service = StaticService(*(report(f"r{number}", evidence="x" * 1000) for number in range(20_000)))
-    api = await opened(service, settings=ApiSettings(limits=Limits(write_s=0.2)))
+    api = await opened(service, settings=ApiSettings(limits=Limits(write_s=0.2, connections=1)))
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port, limit=1024)
     writer.write(b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
     async with asyncio.timeout(5):
         await service.walked.wait()
+        while not await api.raw(HEAD + b"\r\n"):  # its place is free although it has not read what is under way
+            pass
         answer = b""
         while piece := await reader.read(65536):
             answer += piece
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert not answer.endswith(b"0\r\n\r\n")  # half an answer must not look whole
-    assert len(answer) < 20_000_000
     writer.close()
     await writer.wait_closed()
 
@@ -159,7 +160,8 @@ async def test_a_reader_that_takes_nothing_is_cut(opened: Opener) -> None:
 async def test_closing_ends_whoever_waits() -> None:
     """Closing does not wait for streams and long polls, which never end by themselves."""
     service = StaticService(report("smtp"))
-    server = await serve(make_app(service, Metrics()), "127.0.0.1", 0)
+    settings = ApiSettings(limits=Limits(close_s=30))
+    server = await serve(make_app(service, Metrics(), settings), "127.0.0.1", 0)
     async with aiohttp.ClientSession() as session:
         stream = await session.get(f"{server.url}api/v1/stream")
         poll = asyncio.ensure_future(session.get(f"{server.url}api/v1/status?wait=1&timeout_s=60"))
