@@ -29,7 +29,7 @@ Follow     curl -sN {url}/api/v1/stream
 Kill one   {_signal("KILL", "smtp", pids)}
            smtp fails with process_gone at once and is back within two seconds; nothing else moves.
 Freeze one {_signal("STOP", "pop3", pids)}
-           It still accepts, and says nothing: banner_timeout within three seconds, then a restart.
+           It still accepts, and says nothing: banner_timeout within four seconds, then a restart.
 Kill store {_signal("KILL", "store", pids)}
            The root cause is store; smtp, pop3, imap and http go down with it and come back after it.
 
