@@ -12,13 +12,16 @@ from pathlib import Path
 
 from bindings.watch import FileStamp
 
-LOCK_WAIT_S_MAX = 5.0
+LOCK_WAIT_S = 5.0
 LOCK_POLL_S = 0.01
 NEW_FILE_MODE = 0o644
 
 
 class RealFiles:
     """`bindings.store.Files` over the operating system; blocking, so callers on the loop use a thread."""
+
+    def __init__(self, lock_wait_s: float = LOCK_WAIT_S) -> None:
+        self._lock_wait_s = lock_wait_s
 
     def read(self, path: str, bytes_max: int) -> bytes:
         """Read a whole file of at most `bytes_max` bytes. Raises OSError(EFBIG) for more."""
@@ -70,10 +73,10 @@ class RealFiles:
 
     @contextlib.contextmanager
     def lock(self, path: str) -> Iterator[None]:
-        """Hold the flock of `path`; another holder is waited for, at most `LOCK_WAIT_S_MAX`. Raises TimeoutError."""
+        """Hold the flock of `path`; another holder is waited for, for a while (TimeoutError)."""
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, NEW_FILE_MODE)
         try:
-            _flock_within(fd, path, time.monotonic() + LOCK_WAIT_S_MAX)
+            _flock_within(fd, path, time.monotonic() + self._lock_wait_s)
             yield
         finally:
             os.close(fd)  # which gives the lock back
