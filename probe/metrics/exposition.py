@@ -1,6 +1,6 @@
 """The Prometheus text format 0.0.4, written in slices so that a scrape of 100,000 series never holds the loop.
 
-All lines of a family stand together, so the reports are read once, kept as small rows, and each family walks the rows.
+All lines of a family stand together, so the reports are read once, kept as columns, and each family walks them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
 from prometheus_client import ProcessCollector
 
@@ -26,15 +25,25 @@ REPORTS_PER_SLICE = 500
 _PROCESS = ProcessCollector(registry=None)  # a registry of its own would bring every default collector along
 
 
-class _Row(NamedTuple):
-    """What a scrape keeps of a report."""
+class _Snapshot:
+    """What a scrape keeps of the reports: columns, so that the garbage collector has nothing to walk."""
 
-    labels: str
-    state: State
-    alive: bool
-    type: str
-    controller: str
-    cause: str
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+        self.states: list[State] = []
+        self.alive: list[bool] = []
+        self.types: list[str] = []
+        self.controllers: list[str] = []
+        self.causes: list[str] = []
+
+    def add(self, labels: str, report: ResourceReport) -> None:
+        """Keep one report."""
+        self.labels.append(labels)
+        self.states.append(report.state)
+        self.alive.append(report.alive)
+        self.types.append(report.type)
+        self.controllers.append(report.controller)
+        self.causes.append(str(report.root_cause) if report.root_cause else "")
 
 
 def chunks(metrics: Metrics, reports: Iterable[ResourceReport]) -> Iterator[str]:
@@ -42,13 +51,14 @@ def chunks(metrics: Metrics, reports: Iterable[ResourceReport]) -> Iterator[str]
 
     A slice may be empty: work was done and there is nothing to send yet. Let the loop breathe after each.
     """
-    rows: list[_Row] = []
-    for report in reports:
-        rows.append(_row(metrics, report))
-        if len(rows) % REPORTS_PER_SLICE == 0:
+    snapshot = _Snapshot()
+    for count, report in enumerate(reports, 1):
+        numbers = metrics.resources.get(report.id)
+        snapshot.add(numbers.labels if numbers else label_text(("group", "resource"), report.id), report)
+        if count % REPORTS_PER_SLICE == 0:
             yield ""
     lines: list[str] = []
-    for line in _lines(metrics, rows):
+    for line in _lines(metrics, snapshot):
         lines.append(line)
         if len(lines) >= LINES_PER_SLICE:
             yield "\n".join(lines) + "\n"
@@ -67,22 +77,14 @@ def number(value: float) -> str:
     return str(whole) if whole == value else repr(float(value))
 
 
-def _row(metrics: Metrics, report: ResourceReport) -> _Row:
-    numbers = metrics.resources.get(report.id)
-    labels = numbers.labels if numbers else label_text(("group", "resource"), report.id)
-    cause = str(report.root_cause) if report.root_cause else ""
-    return _Row(labels, report.state, report.alive, report.type, report.controller, cause)
-
-
-def _lines(metrics: Metrics, rows: list[_Row]) -> Iterator[str]:
+def _lines(metrics: Metrics, snapshot: _Snapshot) -> Iterator[str]:
     counted = list(metrics.resources.values())  # a copy: resources come and go between the slices
     for metric in table.METRICS:
         if metrics.lean and not metric.lean:
             continue
         yield from _head(metric.full_name, metric.kind, metric.help)
-        if (of_row := _OF_ROW.get(metric)) is not None:
-            for row in rows:
-                yield from of_row(metric.full_name, row)
+        if (of_snapshot := _OF_SNAPSHOT.get(metric)) is not None:
+            yield from of_snapshot(metric.full_name, snapshot)
         elif (of_resource := _OF_RESOURCE.get(metric)) is not None:
             yield from _resource_lines(metric, of_resource, counted)
         else:
@@ -94,24 +96,30 @@ def _head(name: str, kind: str, help: str) -> tuple[str, str]:
     return f"# HELP {name} {escape_help(help)}", f"# TYPE {name} {kind}"
 
 
-def _state_lines(name: str, row: _Row) -> Iterable[str]:
-    return [f'{name}{{{row.labels},state="{state}"}} {int(row.state is state)}' for state in _STATES]
+def _state_lines(name: str, told: _Snapshot) -> Iterator[str]:
+    for labels, now in zip(told.labels, told.states, strict=True):
+        for state in _STATES:
+            yield f'{name}{{{labels},state="{state}"}} {int(now is state)}'
 
 
-def _alive_lines(name: str, row: _Row) -> Iterable[str]:
-    return (f"{name}{{{row.labels}}} {int(row.alive)}",)
+def _alive_lines(name: str, told: _Snapshot) -> Iterator[str]:
+    for labels, alive in zip(told.labels, told.alive, strict=True):
+        yield f"{name}{{{labels}}} {int(alive)}"
 
 
-def _info_lines(name: str, row: _Row) -> Iterable[str]:
-    return (f'{name}{{{row.labels},type="{escape(row.type)}",controller="{escape(row.controller)}"}} 1',)
+def _info_lines(name: str, told: _Snapshot) -> Iterator[str]:
+    for labels, type_, controller in zip(told.labels, told.types, told.controllers, strict=True):
+        yield f'{name}{{{labels},type="{escape(type_)}",controller="{escape(controller)}"}} 1'
 
 
-def _cause_lines(name: str, row: _Row) -> Iterable[str]:
-    return (f'{name}{{{row.labels},cause="{escape(row.cause)}"}} 1',) if row.cause else ()
+def _cause_lines(name: str, told: _Snapshot) -> Iterator[str]:
+    for labels, cause in zip(told.labels, told.causes, strict=True):
+        if cause:
+            yield f'{name}{{{labels},cause="{escape(cause)}"}} 1'
 
 
 _STATES = tuple(State)
-_OF_ROW: dict[Metric, Callable[[str, _Row], Iterable[str]]] = {
+_OF_SNAPSHOT: dict[Metric, Callable[[str, _Snapshot], Iterator[str]]] = {
     table.RESOURCE_STATE: _state_lines,
     table.RESOURCE_ALIVE: _alive_lines,
     table.RESOURCE_INFO: _info_lines,
