@@ -60,10 +60,12 @@ class Timeline:
         queue = self._queue
         while queue and queue[0][0] <= until:
             when, _, occurrence = heapq.heappop(queue)
-            call, arguments = occurrence.call, occurrence.arguments
+            call = occurrence.call
             if call is None:
                 continue
-            occurrence.cancel()
-            self.now = max(self.now, when)
-            call(*arguments)
-        self.now = max(self.now, until)
+            occurrence.call = None
+            if when > self.now:  # max() would be a tenth of a simulated day
+                self.now = when
+            call(*occurrence.arguments)
+        if until > self.now:
+            self.now = until

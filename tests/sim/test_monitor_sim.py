@@ -1,0 +1,391 @@
+"""A day of the monitor in virtual time: faults of the services are found, faults of ours are not taken for theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+import socket as std
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from bindings.model import Binding, Protocol, Resource, VirtualServer
+from probe.environment import Environment
+from probe.lifecycle.events import Probed
+from probe.monitor.monitor import Monitors
+from probe.monitor.plan import Plans
+from probe.values import Incarnation, Reason, ResourceId, Stage
+from tests.sim.environment import Run, start_run
+from tests.sim.loop import current_loop, run_virtual
+from tests.sim.machine import Machine
+from tests.sim.network import SimNetwork
+from tests.sim.servers import Fault, Server
+
+DAY_S = 86_400.0
+PERIOD_S = 60.0
+TIMEOUT_S = 5.0
+FAST_S = 1.0
+FALL = 2
+# From a fault's start to its edge: the next round, `fall` time-outs, the fast retries between them, two wheel ticks.
+FOUND_WITHIN_S = PERIOD_S + FALL * TIMEOUT_S + (FALL - 1) * FAST_S + 0.1
+# From its end: the round under way runs into its time-out, the next one is alive.
+RECOVERED_WITHIN_S = TIMEOUT_S + PERIOD_S + 0.1
+PROTOCOLS: tuple[Protocol, ...] = ("smtp", "pop3", "imap", "http")
+FAR = "192.0.2.25"  # on another machine
+
+SEEN_AS: dict[Fault, set[Reason]] = {
+    Fault.REFUSE: {Reason.CONNECT_REFUSED},
+    Fault.BLACKHOLE: {Reason.CONNECT_TIMEOUT},
+    Fault.SILENT: {Reason.BANNER_TIMEOUT, Reason.STEP_TIMEOUT},
+    Fault.RESET_BEFORE: {Reason.RESET},
+    Fault.EOF_BEFORE: {Reason.EOF},
+    Fault.EOF_WITHIN: {Reason.EOF, Reason.HTTP_MALFORMED},
+    Fault.DRIP: {Reason.BANNER_TIMEOUT, Reason.STEP_TIMEOUT},
+    Fault.ENDLESS: {Reason.LINE_TOO_LONG, Reason.HTTP_MALFORMED},
+    Fault.WRONG: {Reason.BANNER_MISMATCH, Reason.HTTP_MALFORMED},
+    Fault.DECLINE: {Reason.REFUSED_BY_SERVER, Reason.HTTP_STATUS},
+}
+
+
+class Counts:
+    """`ProbeMetrics` that only counts."""
+
+    def __init__(self) -> None:
+        self.attempts: Counter[ResourceId] = Counter()
+        self.failures: Counter[tuple[ResourceId, Reason]] = Counter()
+        self.unknowns: Counter[Reason] = Counter()
+        self.lag_s = 0.0
+
+    def attempt(self, id: ResourceId) -> None:
+        self.attempts[id] += 1
+
+    def failure(self, id: ResourceId, stage: Stage, reason: Reason) -> None:
+        self.failures[id, reason] += 1
+
+    def unknown(self, id: ResourceId, reason: Reason) -> None:
+        self.unknowns[reason] += 1
+
+    def stage(self, protocol: str, stage: Stage, seconds: float) -> None:
+        assert seconds >= 0, (protocol, stage)
+
+    def lag(self, seconds: float) -> None:
+        self.lag_s = max(self.lag_s, seconds)
+
+    def loop_lag(self, seconds: float) -> None: ...
+    def certificate(self, id: ResourceId, binding_text: str, not_after: tuple[float, ...], verified: bool) -> None: ...
+    def ran(self, id: ResourceId, wall: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Timings:
+    """How often and how patiently a resource is asked."""
+
+    period_s: float
+    timeout_s: float
+    fast_s: float
+
+
+ORDINARY = Timings(PERIOD_S, TIMEOUT_S, FAST_S)
+
+
+@dataclass
+class Window:
+    """A time in which something is wrong."""
+
+    start: float
+    end: float
+    fault: Fault
+
+
+@dataclass
+class Watched:
+    """One resource, its server, what was done to it and what was said of it."""
+
+    id: ResourceId
+    server: Server
+    windows: list[Window] = field(default_factory=list)
+    edges: list[tuple[float, Probed]] = field(default_factory=list)
+
+
+class Day:
+    """Services watched for a day on one machine."""
+
+    def __init__(self, seed: int) -> None:
+        self.machine = Machine(seed, current_loop().timeline)
+        self.run: Run = start_run(self.machine)
+        self.random = random.Random(seed)
+        self.counts = Counts()
+        self.watched: dict[ResourceId, Watched] = {}
+        self.fresh = 0  # resources whose reading was not stale at the end
+
+    @property
+    def environment(self) -> Environment:
+        return self.run.environment
+
+    @property
+    def network(self) -> SimNetwork:
+        return self.run.network
+
+    def post(self, event: Probed) -> None:
+        """Take an edge."""
+        now = self.environment.clock.now()
+        self.watched[event.id].edges.append((now, event))
+        self.machine.note(f"{event.id} {event.alive} {event.verdict}")
+
+    def add(self, number: int, host: str, protocol: Protocol, timings: Timings) -> tuple[Resource, VirtualServer]:
+        """Make a resource and its server; `host` is what its binding says."""
+        port = 2000 + number
+        address = FAR if host != "127.0.0.1" else host
+        id = ResourceId("day", f"{protocol}-{number}")
+        self.watched[id] = Watched(id, self.machine.serve(protocol, (address, port)))
+        virtual = VirtualServer(
+            key=f"/{protocol}/{number}",
+            protocol=protocol,
+            bindings=(Binding(text=f"{host}:{port}", address=host, port=port),),
+            probe_timeout_s=timings.timeout_s,
+            poll_interval_s=timings.period_s,
+            fast_interval_s=timings.fast_s,
+            fall=FALL,
+            polite=number % 2 == 0,
+        )
+        return Resource(group=id.group, name=id.name, type=protocol), virtual
+
+    async def watch(self, count: int, until: float, timings: Timings = ORDINARY) -> None:
+        """Watch `count` resources until then; they are told to be alive at the start."""
+        self.machine.host.names["mail.example"] = [(int(std.AF_INET), FAR)]
+        hosts = ("127.0.0.1", FAR, "mail.example")
+        async with asyncio.TaskGroup() as tasks:
+            monitors = Monitors(self.environment, tasks.create_task, self.post, self.counts, max_in_flight=64)
+            plans = Plans(self.environment)
+            for number in range(count):
+                resource, virtual = self.add(number, hosts[number % 3], PROTOCOLS[number % 4], timings)
+                monitors.watch(plans.plan_for(resource, virtual), Incarnation(1), alive=True)
+            await self.environment.clock.sleep(until)
+            now = self.environment.clock.now()
+            self.fresh = sum(not reading.stale(now) for id in self.watched if (reading := monitors.reading(id)))
+            await monitors.close()
+        await self.environment.clock.sleep(1)
+
+    def at(self, when: float, call: Callable[[], None]) -> None:
+        """Let something happen outside."""
+        self.machine.timeline.call_at(when, call)
+
+    def spoil(self, one: Watched, window: Window) -> None:
+        """Let a server have a fault for a while."""
+
+        def set_to(fault: Fault) -> None:
+            one.server.fault = fault
+
+        one.windows.append(window)
+        self.at(window.start, lambda: set_to(window.fault))
+        self.at(window.end, lambda: set_to(Fault.NONE))
+
+
+def spoil_at_random(day: Day, until: float) -> None:
+    """Plan faults for every service, some minutes long and with calm between them."""
+    for one in day.watched.values():
+        now = day.random.uniform(60, 7200)
+        while True:
+            length_s = day.random.uniform(2 * FOUND_WITHIN_S, 600)
+            if now + length_s + 120 > until:
+                break
+            fault = day.random.choice(list(SEEN_AS))
+            day.spoil(one, Window(now, now + length_s, fault))
+            now += length_s + day.random.uniform(4 * RECOVERED_WITHIN_S, 7200)
+
+
+def check_edges(one: Watched, late_s: Callable[[float, float], float] = lambda _start, _end: 0.0) -> None:
+    """Match edges with windows: each found, with its reason, and over in time; and no edge beside.
+
+    `late_s(start, end)` is how much of that time the prober itself could not work.
+    """
+    edges = iter(one.edges)
+    for window in one.windows:
+        at, down = next(edges)
+        reach = window.start + FOUND_WITHIN_S
+        assert window.start < at <= reach + late_s(window.start, reach), (one.id, window, at)
+        assert not down.alive
+        assert down.verdict.reason in SEEN_AS[window.fault], (window, down.verdict)
+        at, up = next(edges)
+        reach = window.end + RECOVERED_WITHIN_S
+        assert window.end < at <= reach + late_s(window.end, reach), (one.id, window, at)
+        assert up.alive
+    assert next(edges, None) is None, one.id
+
+
+def test_a_day_of_faults() -> None:
+    """S30 S32 S64: each fault of a service gives one edge with its reason in time, its end one; there are no others."""
+
+    async def main() -> str:
+        day = Day(seed=11)
+        day.at(0.0, lambda: spoil_at_random(day, DAY_S))
+        await day.watch(20, DAY_S)
+        assert sum(len(one.windows) for one in day.watched.values()) > 200
+        assert day.fresh == 20
+        for one in day.watched.values():
+            check_edges(one)
+            assert one.server.peak <= 1, "S65: a second check started while one hung"
+            rounds = DAY_S / PERIOD_S
+            assert rounds * 0.98 < day.counts.attempts[one.id] < rounds * 1.03
+        assert not day.counts.unknowns
+        assert day.counts.lag_s < 0.05
+        assert not day.network.sockets
+        assert not day.machine.host.flows, "ports are left in TIME_WAIT"
+        assert day.network.peak <= 20
+        return day.machine.digest
+
+    run_virtual(main(), until_s=DAY_S + 60)
+
+
+def test_faults_of_ours_are_not_theirs() -> None:
+    """Our stalls, missing descriptors and ports, and our resolver are `unknown`: no edge in hours of them."""
+    hours_s = 4 * 3600.0
+
+    async def main() -> None:
+        day = Day(seed=12)
+        host, loop = day.machine.host, current_loop()
+        for number in range(40):
+            start = 60 + number * 330 + day.random.uniform(0, 100)
+            loop.call_at(start, loop.stall, day.random.uniform(0.1, 60))
+            day.at(start + 90, lambda: setattr(host, "descriptors_max", 0))
+            day.at(start + 130, lambda: setattr(host, "descriptors_max", 100))
+            day.at(start + 140, lambda: host.connect_errors.update({FAR: errno.EADDRNOTAVAIL}))
+            day.at(start + 170, host.connect_errors.clear)
+            kind = ("timeout", "servfail")[number % 2]
+            day.at(start + 180, partial(host.names.__setitem__, "mail.example", kind))
+            day.at(start + 220, lambda: host.names.update({"mail.example": [(int(std.AF_INET), FAR)]}))
+        await day.watch(12, hours_s)
+        assert not day.counts.failures
+        assert all(not one.edges for one in day.watched.values())
+        seen = {Reason.PROBER_DESCRIPTORS, Reason.PROBER_PORTS, Reason.DNS_TIMEOUT, Reason.DNS_SERVFAIL}
+        assert seen <= set(day.counts.unknowns)
+        assert not day.network.sockets
+
+    run_virtual(main(), until_s=hours_s + 120)
+
+
+def test_stalls_of_ours_are_not_slow_services() -> None:
+    """FACTS, Truth: a loop stalled by up to ten time-outs makes no failure of a slow, healthy service, in any stage."""
+    quick = Timings(period_s=1.0, timeout_s=0.5, fast_s=0.2)
+    end_s = 600.0
+
+    async def main() -> None:
+        day, loop = Day(seed=16), current_loop()
+        day.machine.wire.latency_s[FAR] = (0.01, 0.04)
+
+        def slow_down() -> None:
+            for one in day.watched.values():
+                one.server.fault, one.server.delay_s = Fault.DELAY, 0.2
+
+        day.at(0.0, slow_down)
+        now = 0.0
+        while (now := now + day.random.uniform(0.5, 4)) < end_s:
+            loop.call_at(now, loop.stall, day.random.choice([0.3, 0.6, 1, 5]) * day.random.uniform(0.5, 1))
+        await day.watch(12, end_s, quick)
+        assert sum(day.counts.attempts.values()) > 2000
+        assert not day.counts.failures
+        assert set(day.counts.unknowns) <= {Reason.PROBER_STALLED, Reason.DNS_TIMEOUT}
+        assert sum(day.counts.unknowns.values()) < 0.2 * sum(day.counts.attempts.values())
+
+    run_virtual(main(), until_s=end_s + 60)
+
+
+def test_faults_of_both() -> None:
+    """A service's fault is found although we stall; the stall only makes it later, by its own length."""
+    hours_s = 6 * 3600.0
+
+    async def main() -> None:
+        day, loop = Day(seed=13), current_loop()
+        stalls: list[tuple[float, float]] = []
+        now = 30.0
+        while (now := now + day.random.uniform(20, 60)) < hours_s:
+            stalls.append((now, day.random.uniform(0.1, 3 * TIMEOUT_S)))
+        for at, seconds in stalls:
+            loop.call_at(at, loop.stall, seconds)
+
+        def stalled_s(start: float, end: float) -> float:
+            # A probe that a stall made unknown is asked again; each stall on the way may cost its length and a retry.
+            extra, previous = 0.0, -1.0
+            while extra != previous:
+                previous = extra
+                extra = sum(s + TIMEOUT_S + FAST_S for at, s in stalls if at + s > start and at < end + extra)
+            return extra
+
+        day.at(0.0, lambda: spoil_at_random(day, hours_s))
+        await day.watch(12, hours_s)
+        for one in day.watched.values():
+            check_edges(one, stalled_s)
+
+    run_virtual(main(), until_s=hours_s + 120)
+
+
+def test_blips_are_no_edges() -> None:
+    """S67: one indefinite failure among good answers is verified and gives no edge; a refused connection is enough."""
+
+    async def main() -> None:
+        day = Day(seed=14)
+
+        def spoil() -> None:
+            for one in day.watched.values():
+                for number in range(30):
+                    self_healing(day, one, 100 + number * 100.0)
+
+        day.at(0.0, spoil)
+        await day.watch(8, 3600)
+        assert all(not one.edges for one in day.watched.values())
+        assert sum(day.counts.failures.values()) == 8 * 30
+        assert max(day.counts.attempts.values()) <= 3600 / PERIOD_S + 30 + 1, "one retry each, no more"
+
+    run_virtual(main(), until_s=3700)
+
+
+def self_healing(day: Day, one: Watched, start: float) -> None:
+    """Give the server a fault that ends with the first connection that met it."""
+    before = 0
+
+    def begin() -> None:
+        nonlocal before
+        before = one.server.total
+        one.server.fault = Fault.WRONG
+        day.at(day.machine.timeline.now + 0.01, look)
+
+    def look() -> None:
+        if one.server.total > before:
+            one.server.fault = Fault.NONE
+        else:
+            day.at(day.machine.timeline.now + 0.01, look)
+
+    day.at(start, begin)
+
+
+def test_partition() -> None:
+    """An address that nothing reaches is `connect_timeout` for those on it, and nothing for the others."""
+
+    async def main() -> None:
+        day = Day(seed=15)
+        day.at(300, lambda: day.machine.wire.partition(FAR))
+        day.at(900, lambda: day.machine.wire.heal(FAR))
+        await day.watch(12, 1800)
+        for one in day.watched.values():
+            far = one.server.place[0] == FAR
+            assert [event.alive for _, event in one.edges] == ([False, True] if far else [])
+            assert {event.verdict.reason for _, event in one.edges if not event.alive} <= {Reason.CONNECT_TIMEOUT}
+            assert one.server.connections == 0
+
+    run_virtual(main(), until_s=1900)
+
+
+def test_same_seed_same_day() -> None:
+    """The same seed gives the same edges at the same times, another seed others."""
+
+    async def main(seed: int) -> str:
+        day = Day(seed)
+        day.at(0.0, lambda: spoil_at_random(day, 7200))
+        await day.watch(8, 7200)
+        assert day.machine.notes
+        return day.machine.digest
+
+    digests = [run_virtual(main(seed), until_s=7300) for seed in (1, 1, 2)]
+    assert digests[0] == digests[1] != digests[2]
