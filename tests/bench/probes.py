@@ -5,6 +5,7 @@ Contenders are interleaved and the ratio is taken within a round, so that what t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import tempfile
@@ -71,9 +72,9 @@ def _write_store(plan: Plan, store: Path, port: int) -> None:
 
 def _round(plan: Plan, ground: Ground, server: CheapServer, folder: Path, core: int) -> Round:
     service = Service(folder / "store", "--log-level", "warning")
-    with on_core(core):
-        service.start()
-    with service:
+    with contextlib.ExitStack() as running:
+        with on_core(core):
+            running.enter_context(service)
         service.wait_all_alive(plan.period_s + FIRST_ROUND_MARGIN_S)
         lag_before = _lag(service)
         cpu_before, accepted_before = cpu_s(service.pid), server.accepted
