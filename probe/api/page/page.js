@@ -3,7 +3,7 @@
 
 const PAGE_RESOURCES = 500;
 const RELOAD_MS = 5000; // ages and evidence move without an edge
-const RELOAD_SOON_MS = 200; // edges come in flocks: one reload for all of them
+const RELOAD_SOON_MS = 300; // edges come in flocks: one reload for all of them
 const EVENTS_SHOWN = 30;
 const STATES = ["online", "online-pending", "offline-pending", "offline", "failed"];
 
@@ -18,6 +18,8 @@ let skew_ms = 0; // the server's clock minus ours
 let loaded_at = 0; // when the last answer came, our clock
 let lost_at = 0; // when answers stopped coming
 let timer = 0;
+let due_at = Infinity; // when the next reload is due
+let loading = false;
 
 function make(tag, className, text) {
   const element = document.createElement(tag);
@@ -217,13 +219,20 @@ function makeCounts() {
 
 // --- asking ---
 
+// Only ever bring the next reload forward: a flood of edges must not put it off for ever.
 function reloadIn(milliseconds) {
+  const due = Date.now() + milliseconds;
+  if (due >= due_at) return;
   clearTimeout(timer);
+  due_at = due;
   timer = setTimeout(load, milliseconds);
 }
 
 async function load() {
   clearTimeout(timer);
+  due_at = Infinity;
+  if (loading) return reloadIn(RELOAD_SOON_MS); // one question at a time: answers cannot overtake each other
+  loading = true;
   const query = new URLSearchParams({ limit: String(limit) });
   if (large && shown !== "") query.set("state", shown);
   try {
@@ -237,6 +246,7 @@ async function load() {
   } catch {
     lost_at ||= Date.now();
   }
+  loading = false;
   showLink();
   reloadIn(RELOAD_MS);
 }
