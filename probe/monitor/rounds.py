@@ -74,8 +74,6 @@ class Round:
         self._asked += 1  # so that an answer at once does not end the round before the last is asked
         while self._todo and not (self._policy == "first" and self._asked > 1):
             self._ask(*self._todo.popleft())
-            if self._decided:
-                self._todo.clear()
         self._asked -= 1
         if not self._asked and not self.done:
             self.done = True

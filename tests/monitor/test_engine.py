@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 
 import pytest
 
+from bindings.model import Tls
 from probe.checks.conversation import Conversation
 from probe.environment import Environment
-from probe.monitor.dial import QUIT_BUDGET_S, STALL_CREDIT_MAX
+from probe.monitor.dial import QUIT_BUDGET_S, STALL_CREDIT_MAX, Dial
 from probe.monitor.engine import Engine
 from probe.monitor.target import Result, Target
 from probe.values import Outcome, Reason, Stage, Verdict
@@ -22,6 +23,7 @@ from tests.sim.loop import VirtualLoop, current_loop, run_virtual
 from tests.sim.machine import Machine
 from tests.sim.network import SimNetwork
 from tests.sim.servers import Fault, Server
+from tests.sim.sockets import SimSocket
 
 SLICE_S = 0.05
 
@@ -321,6 +323,87 @@ def test_a_stall_during_a_healthy_dialogue_fails_nobody(times: float, polite: bo
         bench.loop.stall(0.5 * times)
         await asyncio.sleep(1)
         assert [result.verdict.reason for result in results] == [Reason.MATCHED]
+
+    simulate(body)
+
+
+def test_what_lies_in_the_kernel_is_read_before_the_deadline_is_judged() -> None:
+    """The deadline's timer may come before the poller's callback in the pass after a stall: it looks for itself."""
+
+    async def body(bench: Bench) -> None:
+        results: list[Result] = []
+        dial = bench.engine.dial(bench.target(probe_timeout_s=0.5), results.append)
+        bench.loop.stall(60.0)
+        bench.engine.wheel.cancel(dial)
+        dial.due(bench.loop.time())
+        assert [result.verdict.reason for result in results] == [Reason.MATCHED]
+
+    simulate(body)
+
+
+def test_an_event_of_a_closed_socket_is_not_its_successor_s() -> None:
+    """Two are ready in one batch; one's answer closes the other and dials anew, under the same descriptor."""
+
+    async def body(bench: Bench) -> None:
+        bench.machine.serve("smtp", ("127.0.0.1", 26)).fault = Fault.BLACKHOLE
+        nowhere = targets_of(bench.environment, virtual_server("127.0.0.1:26", protocol="tcp", probe_timeout_s=1.0))[0]
+        results: list[Result] = []
+        dials: list[Dial] = []
+
+        def replace_the_other(other: int) -> Callable[[Result], None]:
+            def answered(result: Result) -> None:
+                results.append(result)
+                dials[other].cancel()
+                bench.engine.dial(nowhere, results.append)
+
+            return answered
+
+        for other in (1, 0):
+            dials.append(bench.engine.dial(bench.target(), replace_the_other(other)))
+        bench.loop.stall(0.3)
+        await asyncio.sleep(2)
+        assert [result.verdict.reason for result in results] == [Reason.MATCHED, Reason.CONNECT_TIMEOUT]
+
+    simulate(body)
+
+
+class Parting(SimSocket):
+    """A socket whose peer says goodbye and goes, just before we send."""
+
+    last_words = b"421 4.3.2 shutting down\r\n"
+
+    def send(self, data: Any, flags: int = 0, /) -> NoReturn:
+        raise BrokenPipeError(errno.EPIPE, "planted")
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0, /) -> int:
+        greeting = bytearray(200)
+        if size := super().recv_into(greeting):
+            buffer[:size] = greeting[:size]
+            return size
+        words, self.last_words = self.last_words, b""
+        buffer[: len(words)] = words
+        return len(words)
+
+
+def test_last_words_count_more_than_the_broken_pipe() -> None:
+    """What the peer said before it went away is read although our send already failed: 421, not `reset`."""
+
+    class Network(SimNetwork):
+        def socket(self, family: int) -> SimSocket:
+            opened = super().socket(family)
+            opened.__class__ = Parting
+            return opened
+
+    async def body(bench: Bench) -> None:
+        network = Network(bench.machine.wire, bench.loop, bench.machine.host)
+        engine = Engine(with_network(bench.environment, network), max_in_flight=1)
+        bench.server.greeting = b"220 sim.example ESMTP\r\n"
+        asked = asyncio.ensure_future(ask(engine, bench.target(starttls="required", tls=Tls(verify=False))))
+        await asyncio.sleep(0.1)
+        bench.server.close()
+        result = await asked
+        assert result.verdict.reason is Reason.REFUSED_BY_SERVER
+        engine.close()
 
     simulate(body)
 

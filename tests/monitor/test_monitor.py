@@ -109,6 +109,9 @@ def test_a_refused_connection_is_an_edge_at_once() -> None:
         server = begin(rig, fall=3)
         await rig.until(1)
         server.fault = Fault.REFUSE
+        while not rig.posted:
+            await rig.until(rig.loop.time() + 0.1)
+        assert rig.counted.failures[SMTP, Stage.CONNECT, Reason.CONNECT_REFUSED] == 1
         await rig.until(60)
         assert [(event.alive, event.verdict.reason) for event in rig.posted] == [(False, Reason.CONNECT_REFUSED)]
         assert rig.counted.failures[SMTP, Stage.CONNECT, Reason.CONNECT_REFUSED] >= 5
