@@ -358,8 +358,7 @@ def test_an_event_of_a_closed_socket_is_not_its_successor_s() -> None:
 
             return answered
 
-        for other in (1, 0):
-            dials.append(bench.engine.dial(bench.target(), replace_the_other(other)))
+        dials += [bench.engine.dial(bench.target(), replace_the_other(other)) for other in (1, 0)]
         bench.loop.stall(0.3)
         await asyncio.sleep(2)
         assert [result.verdict.reason for result in results] == [Reason.MATCHED, Reason.CONNECT_TIMEOUT]
