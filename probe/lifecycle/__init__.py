@@ -1,0 +1,1 @@
+"""The core: what is, what happened, what follows. Pure: no clock, no I/O, no logging."""
