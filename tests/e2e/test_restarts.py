@@ -61,7 +61,6 @@ def test_real_servers_are_started_in_order_and_brought_back(folder: Path, author
         service.wait_all_alive(30.0)
         online = [each["id"] for each in service.events() if each["to"] == "online"]
         assert online.index("evs1/imap") < online.index("evs1/smtp") < online.index("evs1/http")
-        assert online.index("evs1/imap") < online.index("evs1/pop3")
         for name, server in (("http", nginx), ("smtp", postfix), ("imap", dovecot)):
             id = f"evs1/{name}"
             pid = service.resource(id)["pid"]
