@@ -258,6 +258,12 @@ def test_each_wrong_key_has_its_message(key: str, wanted: str) -> None:
     assert "port 0 is below 1" in lines[1]
 
 
+def test_a_pointer_escapes_what_it_must() -> None:
+    """RFC 6901: `~` and `/` of a name are written ~0 and ~1 in the pointer."""
+    (line, _) = errors(metabase({"/smtp/a~/b": {"x": 1}}))
+    assert line.endswith("(at /keys/~1smtp~1a~0~1b)")
+
+
 def test_the_example_of_the_design_word_for_word() -> None:
     """The message of DESIGN section 3, to the letter."""
     assert errors(metabase({"/smtp/1": {"bindings": ["127.0.0.1:99999"]}})) == [

@@ -193,6 +193,21 @@ def test_a_changed_default_reaches_unchanged_keys(key: str) -> None:
         assert read_store(text, None, before).store == parse_store(text, None)
 
 
+def test_an_implied_resource_follows_its_server() -> None:
+    """The resource that a virtual server becomes is made anew when the server's auto_start changes."""
+    before = read_store(metabase(ONE), None)
+    text = metabase({"/smtp/1": {"bindings": ["127.0.0.1:25"], "auto_start": False}})
+    assert read_store(text, None, before).store == parse_store(text, None)
+
+
+def test_an_implied_resource_that_goes_is_missed() -> None:
+    """A resource that depends on an implied one is in error when an edit of the metabase alone takes that one away."""
+    text = cluster({"default": {"resources": {"x": {"type": "exec", "depends_on": ["smtp-1"]}}}})
+    before = read_store(metabase(ONE), text)
+    with pytest.raises(StoreError, match='there is no resource "smtp-1" in group "default"'):
+        read_store(metabase({}), text, before)
+
+
 def test_a_broken_edit_of_a_large_store_names_only_the_edit() -> None:
     """A mistake in one key among unchanged ones is found in the quick re-reading as in the first."""
     before = read_store(metabase(ONE), None)
