@@ -5,7 +5,7 @@ Rules:
    kernel's own round-trip time says how long that took. Where we speak first the writer is armed, except towards this
    machine, where what is sent right behind the connect arrives.
 2. An event is a hint. What is true is what the system call then says, so that a stray event changes nothing.
-3. A socket that the peer has not closed is reset, not closed: no port is left in TIME_WAIT (FACTS, Truth).
+3. A socket that the peer has not closed is reset where a port left in TIME_WAIT would be missed (`time_waits.py`).
    A closed socket leaves the poller by itself.
 """
 
@@ -14,11 +14,14 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from probe.checks.conversation import Conversation
 from probe.environment import READABLE, WRITABLE, Socket
 from probe.monitor.errnos import verdict_of, verdict_of_bind
-from probe.monitor.target import Target
+from probe.monitor.target import Result, Target
+from probe.monitor.tls import TlsSession
 from probe.monitor.wheel import NOWHERE
 from probe.values import Stage, Verdict
 
@@ -44,17 +47,31 @@ _SO_ERROR = int(socket.SO_ERROR)
 
 
 class Connection:
-    """The socket's side of a dial; the dialogue's side (`Dial`) fills in the methods at the end."""
+    """The socket's side of a dial, and its record; the dialogue's side (`Dial`) fills in the methods at the end."""
 
-    __slots__ = ("_armed", "_broken", "_connected", "_deadline", "_engine", "_fd", "_lost", "_mark", "_peer_closed",
-                 "_queue_full", "_slot", "_socket", "_stage", "_stages", "_started", "_target", "_unsent", "born",
-                 "closed", "tick")  # fmt: skip
+    __slots__ = ("_armed", "_broken", "_connected", "_conversation", "_deadline", "_engine", "_fd", "_fresh", "_lost",
+                 "_mark", "_on_closed", "_on_result", "_parting", "_peer_closed", "_queue_full", "_session", "_slot",
+                 "_socket", "_stage", "_stages", "_started", "_target", "_unsent", "born", "closed", "result",
+                 "tick")  # fmt: skip
 
     _socket: Socket  # there as soon as `_fd` is not negative
 
-    def __init__(self, engine: Engine, target: Target) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        target: Target,
+        on_result: Callable[[Result], None],
+        on_closed: Callable[[float], None] | None,
+    ) -> None:
         self._engine = engine
         self._target = target
+        self._on_result = on_result
+        self._on_closed = on_closed
+        self._conversation: Conversation | None = None
+        self._session: TlsSession | None = None
+        self._fresh = True  # no plaintext has come yet
+        self._parting = False  # a goodbye is going on
+        self.result: Result | None = None
         self._fd = -1
         self._armed = 0
         self._slot = False  # counted among those in flight
@@ -69,13 +86,16 @@ class Connection:
         self.closed = False
         self.tick = NOWHERE
 
-    def start(self, now: float) -> None:
-        """Open the socket and connect. The deadline, the stages and the credit for stalls begin here."""
+    def start(self, now: float, lost_s: float) -> None:
+        """Open the socket and connect. The deadline, the stages and the credit for stalls begin here.
+
+        `lost_s` is what the loop had lost by now.
+        """
         engine, target = self._engine, self._target
         self._slot = True
         self._started = self._mark = now
         self._deadline = now + target.timeout_s
-        self._lost = engine.stall.lost(now)
+        self._lost = lost_s
         self.born = engine.batch
         if target.obstacle is not None:
             self.conclude(target.obstacle)
@@ -215,7 +235,7 @@ class Connection:
             change(self._fd, events)
 
     def close(self) -> None:
-        """Close the socket and give the slot back. Idempotent."""
+        """Close the socket, give the slot back, and tell how long the goodbye took. Idempotent."""
         if self.closed:
             return
         self.closed = True
@@ -224,11 +244,20 @@ class Connection:
             engine.wheel.cancel(self)
         if self._fd >= 0:
             engine.dials.pop(self._fd, None)
-            if not self._peer_closed and self._target.family != _AF_UNIX:
+            if not (self._peer_closed or self._may_linger()):
                 self._socket.setsockopt(_SOL_SOCKET, _SO_LINGER, RESET_ON_CLOSE)
             self._socket.close()
         if self._slot:
             engine.release()
+        tell, self._on_closed = self._on_closed, None
+        if tell is not None and self.result is not None:
+            tell(engine.clock.now() - self._mark if self._parting else 0.0)
+
+    def _may_linger(self) -> bool:
+        if self._target.family == _AF_UNIX:
+            return True
+        time_waits = self._engine.time_waits
+        return time_waits is not None and time_waits.take(self._target.address, self._mark)
 
     # --- the dialogue's side ---
 

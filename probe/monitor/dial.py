@@ -10,19 +10,14 @@ Rules:
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from probe.checks.conversation import Conversation
 from probe.environment import READABLE
 from probe.monitor.connection import Connection
 from probe.monitor.errnos import verdict_of
-from probe.monitor.target import Result, Target
+from probe.monitor.target import Result
 from probe.monitor.tls import TlsFault, TlsSession, TlsTerms
 from probe.values import Reason, Stage, Verdict, evidence_of
-
-if TYPE_CHECKING:
-    from probe.monitor.engine import Engine
 
 QUIT_BUDGET_S = 0.25
 STALL_CREDIT_MAX = 4.0  # in time-outs
@@ -38,23 +33,7 @@ _PROVOKED = frozenset({Reason.EOF, Reason.RESET, Reason.TLS_PROTOCOL, Reason.REF
 class Dial(Connection):
     """One probe of one target; made and started by the engine."""
 
-    __slots__ = ("_conversation", "_fresh", "_on_closed", "_on_result", "_parting", "_session", "result")
-
-    def __init__(
-        self,
-        engine: Engine,
-        target: Target,
-        on_result: Callable[[Result], None],
-        on_closed: Callable[[float], None] | None,
-    ) -> None:
-        super().__init__(engine, target)
-        self._on_result = on_result
-        self._on_closed = on_closed
-        self._conversation: Conversation | None = None
-        self._session: TlsSession | None = None
-        self._fresh = True  # no plaintext has come yet
-        self._parting = False  # a goodbye is going on
-        self.result: Result | None = None
+    __slots__ = ()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else self._stage.value if self._slot else "waiting"
@@ -70,13 +49,6 @@ class Dial(Connection):
         """Close at once and tell nothing more. Idempotent."""
         self._on_closed = None
         self.close()
-
-    def close(self) -> None:
-        """Close, and tell how long the goodbye took. Idempotent."""
-        super().close()
-        tell, self._on_closed = self._on_closed, None
-        if tell is not None and self.result is not None:
-            tell(self._engine.clock.now() - self._mark if self._parting else 0.0)
 
     # --- the verdict ---
 

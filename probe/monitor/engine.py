@@ -18,6 +18,7 @@ from probe.monitor.connection import Connection
 from probe.monitor.dial import Dial
 from probe.monitor.stall import Stall
 from probe.monitor.target import Result, Target
+from probe.monitor.time_waits import TimeWaits
 from probe.monitor.wheel import Wheel
 from probe.values import Reason, Stage, Verdict
 
@@ -37,16 +38,23 @@ class Engine:
     """Dial targets and tell results. Raises RuntimeError on an event loop that cannot carry the poller.
 
     `max_in_flight` bounds the sockets open at once; `loop_lag` is told each lateness of the loop's ticker in seconds.
+    Without `time_waits` every connection that the peer has not closed is reset.
     """
 
     __slots__ = ("_bugs", "_filling", "_waiting", "batch", "buffer", "clock", "dials", "in_flight", "max_in_flight",
-                 "network", "poller", "stall", "view", "wheel")  # fmt: skip
+                 "network", "poller", "stall", "time_waits", "view", "wheel")  # fmt: skip
 
     def __init__(
-        self, environment: Environment, *, max_in_flight: int, loop_lag: Callable[[float], None] = untold
+        self,
+        environment: Environment,
+        *,
+        max_in_flight: int,
+        loop_lag: Callable[[float], None] = untold,
+        time_waits: TimeWaits | None = None,
     ) -> None:
         self.clock = environment.clock
         self.network = environment.network
+        self.time_waits = time_waits
         self.max_in_flight = max_in_flight
         self.in_flight = 0
         self.dials: dict[int, Connection] = {}  # by descriptor
@@ -126,9 +134,8 @@ class Engine:
     def _start(self, dial: Dial) -> None:
         self.in_flight += 1
         now = self.clock.now()
-        self.stall.watch(now)
         try:
-            dial.start(now)
+            dial.start(now, self.stall.watch(now))
         except Exception as error:  # noqa: BLE001 - rule 3
             dial.broke(error)
 

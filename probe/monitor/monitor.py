@@ -12,6 +12,7 @@ from probe.monitor.engine import Engine
 from probe.monitor.measures import ProbeMetrics
 from probe.monitor.plan import ProbePlan
 from probe.monitor.resolve import Names, Spawn
+from probe.monitor.time_waits import TimeWaits
 from probe.monitor.watch import Surroundings, Watch
 from probe.values import Incarnation, ResourceId
 
@@ -33,7 +34,12 @@ class Monitors:
         *,
         max_in_flight: int,
     ) -> None:
-        self.engine = Engine(environment, max_in_flight=max_in_flight, loop_lag=metrics.loop_lag)
+        self.engine = Engine(
+            environment,
+            max_in_flight=max_in_flight,
+            loop_lag=metrics.loop_lag,
+            time_waits=TimeWaits(environment.files),
+        )
         self._names = Names(environment.network, environment.clock, self.engine.wheel, spawn)
         self._around = Surroundings(self.engine, self._names, environment.randomness, metrics, post, self._first_read)
         self._spawn = spawn

@@ -28,10 +28,12 @@ class Stall:
         self._expected = 0.0
         self._timer: Timer | None = None
 
-    def watch(self, now: float) -> None:
-        """Begin to tick, unless it does already."""
+    def watch(self, now: float) -> float:
+        """Begin to tick, unless it does already, and return what `lost` does."""
         if self._timer is None:
             self._arm(now)
+            return self._lost
+        return self.lost(now)
 
     def lost(self, now: float) -> float:
         """Return the seconds lost since ever, what is being lost right now included; only differences mean anything."""
