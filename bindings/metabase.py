@@ -163,10 +163,12 @@ class _Reading:
         if not isinstance(value, dict):
             mistakes.add(f"must be an object of properties, not {kind_of(value)}")
             return None
-        self.names += names_in(value)
+        self.names += len(value)
         own: dict[str, object] = {}
         for name, inner in value.items():
             rule = rules.get(name)
+            if inner.__class__ is dict:
+                self.names += names_in(inner)
             if rule is None:
                 self._note_unknown(name, rules)
             else:
