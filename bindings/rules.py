@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
-from bindings.mistakes import Mistakes, Steps, kind_of, plain, shown
+from bindings.mistakes import Mistakes, Steps, kind_of, shown
 
 TEXT_CHARS_MAX = 4096
 DEPTH_MAX = 32  # of parameters that are only carried
@@ -249,8 +249,3 @@ def or_null(schema: Schema) -> Schema:
 def name_text(expected: str, chars_max: int = 63) -> Text:
     """Make the rule of a name: a letter or digit, then letters, digits, dots, underscores and hyphens."""
     return Text(expected, rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{chars_max - 1}}}")
-
-
-def quoted(names: Mapping[str, object]) -> str:
-    """List names for a message."""
-    return ", ".join(f'"{plain(name)}"' for name in names)
