@@ -67,10 +67,10 @@ def test_real_servers_are_started_in_order_and_brought_back(folder: Path, author
             kill_session(os.getsid(pid))
             service.wait_for_another_process(id, pid, BACK_WITHIN_S)
             assert all(accepts(port) for port in server.ports)
+            resources = service.wait_all_alive(BACK_WITHIN_S)  # whoever depends on it is back too
             failure = next(each for each in service.events() if each["id"] == id and each["to"] == "failed")
             assert failure["from"] == "online"
             assert failure["reason"] in ("process_gone", "connect_refused"), failure
-        resources = service.wait_all_alive(BACK_WITHIN_S)
         assert [resources[f"evs1/{name}"]["restarts"] for name in ("smtp", "http")] == [1, 1]
         assert service.metric("restarts_total", group="evs1", resource="smtp") == 1
 
