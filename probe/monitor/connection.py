@@ -176,11 +176,13 @@ class Connection:
         now = engine.clock.now()
         if self._stage is _CONNECT:
             self._settle(now)
-        if size:
-            self.heard(bytes(engine.view[:size]), now)
-        else:
+        if not size:
             self._peer_closed = True
             self.ended(now)
+        elif self._session is None:
+            self.heard(bytes(engine.view[:size]), now)
+        else:
+            self.decrypt(self._session, bytes(engine.view[:size]), now)
 
     def _note(self, stage: Stage, now: float) -> None:
         """Enter the next stage and keep how long the last one took."""
@@ -192,21 +194,20 @@ class Connection:
         """Learn from the first bytes that the connection stands, and from the kernel how long that took."""
         took_s = 0.0
         if self._target.family != _AF_UNIX:
-            took_s = min(_RTT_US(self._tcp_info())[0] * 1e-6, now - self._mark)
+            took_s = _RTT_US(self._socket.getsockopt(_IPPROTO_TCP, _TCP_INFO, TCP_INFO_BYTES))[0] * 1e-6
+            took_s = min(took_s, now - self._mark)
         self._connected = True
         self._stages.append((_CONNECT, took_s))
         self._mark += took_s
         self._stage = self.next_stage
-
-    def _tcp_info(self) -> bytes:
-        return bytes(self._socket.getsockopt(_IPPROTO_TCP, _TCP_INFO, TCP_INFO_BYTES))
 
     @property
     def _connecting(self) -> bool:
         """Whether the kernel still waits for the peer to answer the connect."""
         if self._connected or self._target.family == _AF_UNIX:
             return self._queue_full
-        return self._tcp_info()[0] in TCP_NOT_YET
+        state: int = self._socket.getsockopt(_IPPROTO_TCP, _TCP_INFO, TCP_INFO_BYTES)[0]
+        return state in TCP_NOT_YET
 
     def _transmit(self, data: bytes) -> None:
         """Send, keeping what does not fit until the socket is writable."""
@@ -281,8 +282,12 @@ class Connection:
         """Begin the dialogue: the connection stands, or will carry what is sent now."""
         raise NotImplementedError
 
-    def heard(self, data: bytes, now: float) -> None:
-        """Take bytes off the wire."""
+    def heard(self, plaintext: bytes, now: float) -> None:
+        """Take what the peer says."""
+        raise NotImplementedError
+
+    def decrypt(self, session: TlsSession, data: bytes, now: float) -> None:
+        """Take bytes off the wire that belong to TLS."""
         raise NotImplementedError
 
     def ended(self, now: float) -> None:

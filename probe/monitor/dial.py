@@ -150,13 +150,6 @@ class Dial(Connection):
             self._unsent = target.preface
             self._respond(conversation, conversation.opened(), now)
 
-    def heard(self, data: bytes, now: float) -> None:
-        """Take bytes off the wire."""
-        if self._session is None:
-            self._hear(data, now)
-        else:
-            self._decrypt(self._session, data, now)
-
     def ended(self, now: float) -> None:
         """Take the end of the stream: `eof`, unless the conversation needs no more."""
         if self._session is not None and not self._session.stands:
@@ -178,11 +171,12 @@ class Dial(Connection):
                 self.conclude(verdict_of(code, self._stage))
         self.close()
 
-    def _hear(self, data: bytes, now: float) -> None:
+    def heard(self, plaintext: bytes, now: float) -> None:
+        """Take what the peer says: judge it at a glance where that is all there is to it, else converse."""
         conversation = self._conversation
         if self._fresh:
             self._fresh = False
-            verdict = self._target.check.glance(data)
+            verdict = self._target.check.glance(plaintext)
             if verdict is not None:
                 if conversation is not None and verdict.stage is not None and verdict.stage is not self._stage:
                     self._note(verdict.stage, now)
@@ -193,7 +187,7 @@ class Dial(Connection):
                 return
         if conversation is None:
             conversation = self._begin_silent()
-        self._respond(conversation, conversation.received(data), now)
+        self._respond(conversation, conversation.received(plaintext), now)
 
     def _begin_silent(self) -> Conversation:
         """Begin where the server speaks first: there is nothing to send at the opening."""
@@ -233,14 +227,15 @@ class Dial(Connection):
         self._fresh = False
         self._transmit(self._session.pending)
 
-    def _decrypt(self, session: TlsSession, data: bytes, now: float) -> None:
+    def decrypt(self, session: TlsSession, data: bytes, now: float) -> None:
+        """Take bytes off the wire: go on with the handshake, or hear what is in them."""
         stood = session.stands
         try:
             plaintext = session.received(data)
             if session.stands and not stood:
                 self._secured(now)
             if plaintext and not self.closed:
-                self._hear(plaintext, now)
+                self.heard(plaintext, now)
             if not self.closed and (more := session.pending):
                 self._transmit(more)
         except TlsFault as fault:

@@ -44,7 +44,7 @@ class Entry(Protocol):
 class Wheel:
     """Buckets of entries by tick, a heap of the ticks in use, and one timer for the earliest."""
 
-    __slots__ = ("_armed", "_buckets", "_clock", "_firing", "_look", "_now_firing", "_ticks", "_timer")
+    __slots__ = ("_armed", "_buckets", "_clock", "_firing", "_look", "_now_firing", "_tick_firing", "_ticks", "_timer")
 
     def __init__(self, clock: Clock, look: Callable[[], None]) -> None:
         self._clock = clock
@@ -54,7 +54,8 @@ class Wheel:
         self._timer: Timer | None = None
         self._armed = 0  # the tick that the timer waits for
         self._firing = False
-        self._now_firing: deque[tuple[Entry, int]] = deque()
+        self._now_firing: deque[Entry] = deque()  # what is left of the tick that is firing
+        self._tick_firing = 0
 
     def __repr__(self) -> str:
         waiting = sum(map(len, self._buckets.values())) + len(self._now_firing)
@@ -120,11 +121,11 @@ class Wheel:
             if not now_firing:
                 if not ticks or ticks[0] > reach:
                     return
-                tick = heappop(ticks)
-                now_firing.extend((entry, tick) for entry in self._buckets.pop(tick))
+                self._tick_firing = heappop(ticks)
+                now_firing.extend(self._buckets.pop(self._tick_firing))
                 continue
-            entry, tick = now_firing.popleft()
-            if entry.tick != tick:
+            entry = now_firing.popleft()
+            if entry.tick != self._tick_firing:
                 continue  # cancelled, or added anew, since its tick began to fire
             entry.tick = NOWHERE
             fired += 1
