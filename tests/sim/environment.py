@@ -37,6 +37,10 @@ class SimClock:
         """Wait in virtual time."""
         await asyncio.sleep(seconds)
 
+    def stall(self, seconds: float) -> None:
+        """Keep the loop from running for a while."""
+        self._loop.stall(seconds)
+
 
 class Run:
     """One run of our program on a machine, from its start to its end or its death."""

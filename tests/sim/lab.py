@@ -199,6 +199,7 @@ class SimLab:
 
 
 Body = Callable[[Lab], Awaitable[None]]
+RunLab = Callable[[Body], None]
 
 
 def run_real(body: Body) -> None:
@@ -260,3 +261,10 @@ def transmit(socket: Socket, data: bytes) -> int:
         return socket.send(data)
     except OSError as error:
         return -(error.errno or 0)
+
+
+def accepted(post: Post) -> Peer:
+    """Accept the connection that must be there."""
+    peer = post.accept()
+    assert peer is not None
+    return peer
