@@ -121,9 +121,15 @@ function showRow(parts, told) {
 function showTime({ told, age, since }) {
   const passed_s = (Date.now() - loaded_at) / 1000;
   const age_s = told.age_s + passed_s;
-  if (told.age_s === null) say(age, "not checked yet");
+  if (told.age_s === null) say(age, unasked(told));
   else say(age, age_s < 2 ? "checked just now" : `checked ${duration(age_s)} ago`);
   say(since, `${told.state} for ${duration((Date.now() + skew_ms) / 1000 - told.since)}`);
+}
+
+// Without a reading: no check yet, or a type whose health is its controller's word.
+function unasked({ state, pid }) {
+  if (state !== "online") return "not checked yet";
+  return pid === null ? "no check of its own" : `process ${pid} runs`;
 }
 
 // --- the groups ---
