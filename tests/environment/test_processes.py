@@ -42,7 +42,7 @@ async def processes() -> AsyncIterator[RealProcesses]:
     for process in started:
         process.signal_group(signal.SIGKILL)
     for process in started:
-        await until(lambda process=process: not process.group_running, f"{process} to be gone")  # type: ignore[misc]
+        await until(lambda process=process: not process.group_running, f"{process} to be gone")  # type: ignore[misc] # mypy infers no type here
 
 
 @pytest.fixture
