@@ -92,6 +92,7 @@ class Exited:
     incarnation: Incarnation
     verdict: Verdict
     trigger: Trigger = Trigger.PROCESS
+    seen_at: float | None = None  # as of Probed
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ class Probed:
     alive: bool
     verdict: Verdict
     trigger: Trigger = Trigger.PROBE
+    seen_at: float | None = None  # clock seconds of its first sign, for measuring alone: nothing is decided by it
 
 
 @dataclass(frozen=True, slots=True)
