@@ -23,6 +23,7 @@ from probe.controllers import CONTROLLER_KINDS, controllers_by_kind
 from probe.environment import Environment
 from probe.environment.clock import LoopClock, SystemRandomness
 from probe.environment.files import RealFiles
+from probe.environment.netlink import NetlinkListeners
 from probe.environment.network import RealNetwork
 from probe.environment.processes import RealProcesses
 from probe.metrics import Metrics
@@ -57,7 +58,8 @@ def run(settings: RunSettings) -> int:
 
 
 async def _serve(settings: RunSettings, files: RealFiles) -> int:
-    environment = Environment(LoopClock(), SystemRandomness(), files, RealNetwork(), RealProcesses())
+    listeners = NetlinkListeners() if settings.kernel_events == "auto" else None
+    environment = Environment(LoopClock(), SystemRandomness(), files, RealNetwork(), RealProcesses(), listeners)
     return await _Instance(settings, environment).run()
 
 

@@ -37,6 +37,7 @@ class RunSettings:
     allowed_hosts: tuple[str, ...] = ()  # lower case, without a port
     max_in_flight: int | None = None  # None: the descriptor limit - 256
     metrics: Literal["full", "lean"] = "full"
+    kernel_events: Literal["auto", "off"] = "auto"
     on_ready: OnReady | None = None  # `demo` prints there
 
 
@@ -144,6 +145,12 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag("--max-in-flight", "N", _count, "probes under way at once (the descriptor limit - 256)"),
     Flag("--metrics", "full|lean", _word("full", "lean"), "lean leaves out the histograms of every resource (full)"),
+    Flag(
+        "--kernel-events",
+        "auto|off",
+        _word("auto", "off"),
+        "auto: where the kernel tells that a listener died, check at once; off: poll alone (auto)",
+    ),
 )
 
 
@@ -206,6 +213,7 @@ def settings_of(
         allowed_hosts=tuple(values["allowed_host"] or ()),
         max_in_flight=values["max_in_flight"],
         metrics=values["metrics"] or "full",
+        kernel_events=values["kernel_events"] or "auto",
         on_ready=on_ready,
     )
 

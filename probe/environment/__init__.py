@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from bindings.store import Files  # bindings declares what it needs of files; the real one is in `files.py`
 
@@ -145,6 +145,43 @@ class Processes(Protocol):
         """
 
 
+class Gone(NamedTuple):
+    """Where nobody listens any more: a numeric address in its shortest form (an IPv4-mapped one as IPv4) and a port.
+
+    `0.0.0.0` and `::` stand for every local address, `::` for the IPv4 ones as well: the kernel does not tell which
+    listeners were for IPv6 alone.
+    """
+
+    address: str
+    port: int
+
+
+class ListenerEvents(Protocol):
+    """An open source of listeners' deaths."""
+
+    def drain(self) -> None:
+        """Tell now, synchronously, what lies there."""
+
+    def close(self) -> None:
+        """Tell nothing more. Idempotent."""
+
+
+class ListenerWatch(Protocol):
+    """The kernel's word on listening TCP sockets of our network namespace that are gone, without asking for it."""
+
+    def open(self, on_gone: Callable[[list[Gone]], None], on_overrun: Callable[[], None]) -> ListenerEvents:
+        """Begin to tell. `on_overrun`: events were lost, anything may be gone. Raises OSError where it cannot be had.
+
+        A bound socket that never listened may be told as well: a word about it is a reason to look, and no proof.
+        """
+
+    def try_out(self) -> tuple[Gone, ...]:
+        """Open and close listeners of our own on loopback, one for each family there is; what ought to be told of it.
+
+        Raises OSError.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """Everything outside, handed down from the top."""
@@ -154,3 +191,4 @@ class Environment:
     files: Files
     network: Network
     processes: Processes
+    listeners: ListenerWatch | None = None  # None: deaths of listeners are found by asking alone

@@ -181,11 +181,20 @@ def _build_lines(metric: Metric, _: Metrics) -> Iterable[str]:
     return (f"{metric.full_name}{{{label_text(metric.labels, (__version__, platform.python_version()))}}} 1",)
 
 
+def _kernel_inactive_lines(metric: Metric, metrics: Metrics) -> Iterator[str]:
+    if metrics.kernel_why_not:
+        yield f"{metric.full_name}{{{label_text(metric.labels, (metrics.kernel_why_not,))}}} 1"
+
+
 _OF_ALL: dict[Metric, Callable[[Metric, Metrics], Iterable[str]]] = {
     table.STAGE_SECONDS: _stage_lines,
     table.DETECTION: _detection_lines,
     table.PROBE_LAG: lambda metric, metrics: _histogram_lines(metric, "", metrics.probe_lag),
     table.LOOP_LAG: lambda metric, metrics: _histogram_lines(metric, "", metrics.event_loop_lag),
+    table.KERNEL_ACTIVE: lambda metric, metrics: (f"{metric.full_name} {int(metrics.kernel_active)}",),
+    table.KERNEL_INACTIVE: _kernel_inactive_lines,
+    table.KERNEL_EVENTS: lambda metric, metrics: (f"{metric.full_name} {metrics.kernel_events_total}",),
+    table.KERNEL_OVERRUNS: lambda metric, metrics: (f"{metric.full_name} {metrics.kernel_overruns_total}",),
     table.RELOAD_OK: lambda metric, metrics: (f"{metric.full_name} {int(metrics.reload_successful)}",),
     table.RELOAD_TIME: lambda metric, metrics: (f"{metric.full_name} {number(metrics.reload_success_at)}",),
     table.BUILD_INFO: _build_lines,

@@ -70,6 +70,10 @@ class Metrics:
         self.detections: dict[Trigger, Histogram] = {}
         self.probe_lag = Histogram(table.PROBE_LAG.buckets)
         self.event_loop_lag = Histogram(table.LOOP_LAG.buckets)
+        self.kernel_active = False
+        self.kernel_why_not = ""
+        self.kernel_events_total = 0
+        self.kernel_overruns_total = 0
         self.reload_successful = False
         self.reload_success_at = 0.0
 
@@ -120,6 +124,18 @@ class Metrics:
         if binding_text in known or len(known) < CERTIFICATES_PER_RESOURCE_MAX:
             known[binding_text] = Certificate(not_after[:CHAIN_LENGTH_MAX], verified)
 
+    def kernel_watch(self, active: bool, why_not: str) -> None:
+        """Note whether the kernel tells us of dying listeners, and the reason where it does not."""
+        self.kernel_active, self.kernel_why_not = active, why_not
+
+    def kernel_events(self, count: int) -> None:
+        """Count deaths of listeners that the kernel told."""
+        self.kernel_events_total += count
+
+    def kernel_overrun(self) -> None:
+        """Count a loss of the kernel's events."""
+        self.kernel_overruns_total += 1
+
     # --- the runtime's ---
 
     def declare(self, id: ResourceId) -> None:
@@ -148,7 +164,7 @@ class Metrics:
             numbers.restarts += 1
 
     def detected(self, trigger: Trigger, seconds: float) -> None:
-        """Tell how long a failure went unseen."""
+        """Tell how long a failure went unseen: since its event, or (probe, an upper bound) the last good answer."""
         histogram = self.detections.get(trigger)
         if histogram is None:
             histogram = self.detections[trigger] = Histogram(table.DETECTION.buckets)

@@ -78,7 +78,7 @@ DETECTION = Metric(
     "detection_seconds",
     "histogram",
     ("trigger",),
-    "Time from the last moment the service was known to be alive to its published failure.",
+    "Time to a published failure from the kernel's or process's event, or (probe; an upper bound) the last good answer.",
     buckets=_DETECTION_BUCKETS_S,
 )
 NOT_AFTER = Metric(
@@ -94,6 +94,17 @@ TLS_VERIFIED = Metric(
 RESTARTS = Metric("restarts_total", "counter", _ONE, "Restarts that were attempted to bring the resource back.")
 LOOP_LAG = Metric(
     "event_loop_lag_seconds", "histogram", (), "How late the event loop ran its own ticker.", buckets=_LAG_BUCKETS_S
+)
+KERNEL_ACTIVE = Metric("kernel_events_active", "gauge", (), "1 while the kernel tells us when a listener dies.")
+KERNEL_INACTIVE = Metric(
+    "kernel_events_inactive",
+    "gauge",
+    ("reason",),
+    "1 with the reason while failures are found by polling alone: off, untested, permission, kernel or no_event.",
+)
+KERNEL_EVENTS = Metric("kernel_events_total", "counter", (), "Deaths of listening sockets that the kernel told us.")
+KERNEL_OVERRUNS = Metric(
+    "kernel_event_overruns_total", "counter", (), "Times that the kernel's events were lost and everything re-checked."
 )
 RELOAD_OK = Metric("config_last_reload_successful", "gauge", (), "1 when the last load of the store was accepted.")
 RELOAD_TIME = Metric(
@@ -118,6 +129,10 @@ METRICS: tuple[Metric, ...] = (
     TLS_VERIFIED,
     RESTARTS,
     LOOP_LAG,
+    KERNEL_ACTIVE,
+    KERNEL_INACTIVE,
+    KERNEL_EVENTS,
+    KERNEL_OVERRUNS,
     RELOAD_OK,
     RELOAD_TIME,
     BUILD_INFO,

@@ -10,6 +10,7 @@ from probe.lifecycle.events import Probed, Trigger
 from probe.monitor.cache import Reading
 from probe.monitor.engine import Engine
 from probe.monitor.measures import ProbeMetrics
+from probe.monitor.places import Places
 from probe.monitor.plan import ProbePlan
 from probe.monitor.resolve import Names, Spawn
 from probe.monitor.time_waits import TimeWaits
@@ -23,7 +24,7 @@ class Monitors:
     `spawn` makes a task; `post` takes the edges and must not block. `max_in_flight` bounds the open sockets.
     """
 
-    __slots__ = ("_around", "_first_round_done", "_names", "_spawn", "_unread", "_watches", "engine")
+    __slots__ = ("_around", "_first_round_done", "_names", "_spawn", "_unread", "_watches", "engine", "places")
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Monitors:
         self._names = Names(environment.network, environment.clock, self.engine.wheel, spawn)
         self._around = Surroundings(self.engine, self._names, environment.randomness, metrics, post, self._first_read)
         self._spawn = spawn
+        self.places = Places()
         self._watches: dict[ResourceId, Watch] = {}
         self._unread = 0
         self._first_round_done = False
@@ -63,11 +65,12 @@ class Monitors:
         watch = self._watches.get(plan.id)
         if watch is not None and watch.incarnation == incarnation:
             if plan is not watch.plan:
-                watch.replan(plan)
+                self.replan(plan)
             watch.go_on(alive, confirming)
             return
         self.unwatch(plan.id)
         watch = self._watches[plan.id] = Watch(self._around, plan, incarnation, alive, confirming)
+        self.places.add(plan)
         self._unread += 1
         watch.task = self._spawn(watch.run())
         watch.check_now()
@@ -76,24 +79,39 @@ class Monitors:
         """Stop watching: no check after this (S68). Idempotent."""
         watch = self._watches.pop(id, None)
         if watch is not None:
+            self.places.remove(watch.plan)
             if not watch.rounds:
                 self._first_read()
             watch.end()
 
-    def verify(self, id: ResourceId, trigger: Trigger = Trigger.PROBE) -> None:
+    def verify(
+        self, id: ResourceId, trigger: Trigger = Trigger.PROBE, *, at: float | None = None, suspected: bool = True
+    ) -> None:
         """Check now, ahead of the schedule (S67); the event that asks for it counts as the first failure.
 
-        An edge that follows is posted with `trigger`.
+        An edge that follows is posted with `trigger`; `at` is when the event came (clock seconds). With `suspected`
+        false the event says nothing about this resource and counts as nothing.
         """
         watch = self._watches.get(id)
         if watch is not None:
-            watch.verify(trigger)
+            watch.verify(trigger, at, suspected=suspected)
 
     def replan(self, plan: ProbePlan) -> None:
         """Take over a changed plan; cache, counters and (unless the period changed) due time stay."""
         watch = self._watches.get(plan.id)
         if watch is not None:
+            self.places.remove(watch.plan)
+            self.places.add(plan)
             watch.replan(plan)
+
+    def ids(self) -> tuple[ResourceId, ...]:
+        """Name all that are watched now."""
+        return tuple(self._watches)
+
+    def plan(self, id: ResourceId) -> ProbePlan | None:
+        """Return the plan in force; None when not watched."""
+        watch = self._watches.get(id)
+        return None if watch is None else watch.plan
 
     def reading(self, id: ResourceId) -> Reading | None:
         """Return the last reading, without any I/O (S7); None when not watched or not yet asked."""

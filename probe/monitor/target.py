@@ -45,6 +45,7 @@ class Name(NamedTuple):
     text: str
     pin: Callable[[int, str], Target]
     family: int  # of the source address that is bound; 0 for any
+    port: int = 0
 
     def fitting(self, found: Sequence[tuple[int, str]]) -> Sequence[tuple[int, str]]:
         """Leave out what cannot be reached from the source's family, unless that is everything."""

@@ -126,7 +126,7 @@ class Targets:
         try:
             found = _FAMILY[ipaddress.ip_address(address).version]
         except ValueError:
-            return replace(target, name=Name(address, pin, family))
+            return replace(target, name=Name(address, pin, family, binding.port))
         if family not in (0, found):
             return replace(target, obstacle=_obstacle(f"source {source} and {address} are not of one family"))
         return pin(found, address)

@@ -27,7 +27,7 @@ from probe.monitor.resolve import Names
 from probe.monitor.rounds import Round
 from probe.monitor.target import Result, Target
 from probe.monitor.wheel import NOWHERE, Wheel
-from probe.values import Incarnation, Outcome, Reason, Stage, Verdict
+from probe.values import Incarnation, Outcome, Reason, Stage, Verdict, evidence_of
 
 CONFIRM_FIRST_S = 0.05  # doubled until it reaches the plan's `fast_s`
 
@@ -67,9 +67,9 @@ class Surroundings:
 class Watch:
     """One watched resource; an entry of the wheel, and the state of its task."""
 
-    __slots__ = ("_again", "_around", "_asking", "_bad", "_calm", "_confirm_s", "_good", "_news", "_phase", "_single",
-                 "_trigger", "_unknown", "_wake", "_when", "alive", "confirming", "gone", "incarnation", "plan",
-                 "reading", "rounds", "task", "tick")  # fmt: skip
+    __slots__ = ("_again", "_around", "_asking", "_bad", "_calm", "_confirm_s", "_good", "_good_at", "_news", "_phase",
+                 "_single", "_told_at", "_trigger", "_unknown", "_wake", "_when", "alive", "confirming", "gone",
+                 "incarnation", "plan", "reading", "rounds", "task", "tick")  # fmt: skip
 
     def __init__(
         self, around: Surroundings, plan: ProbePlan, incarnation: Incarnation, alive: bool | None, confirming: bool
@@ -91,6 +91,8 @@ class Watch:
         self._good = self._bad = self._unknown = 0
         self._confirm_s = CONFIRM_FIRST_S
         self._trigger = Trigger.PROBE
+        self._told_at: float | None = None  # when the event came that made us look
+        self._good_at: float | None = None  # the last good answer before the one that is news
         self._news: Result | None = None
         self._wake: asyncio.Future[None] | None = None
         self._phase = 0.0  # of the next regular round; chosen with the first reading
@@ -107,14 +109,24 @@ class Watch:
         self._around.wheel.cancel(self)
         self._put(self._around.clock.now())
 
-    def verify(self, trigger: Trigger) -> None:
-        """Check ahead of the schedule; the event that asks for it is the first of `fall` (S67)."""
-        if self.alive:
+    def check_at_once(self) -> None:
+        """Begin a round without waiting for the wheel's tick: for a few at a time."""
+        self._around.wheel.cancel(self)
+        self._when = now = self._around.clock.now()
+        self.due(now)
+
+    def verify(self, trigger: Trigger, at: float | None = None, *, suspected: bool = True) -> None:
+        """Check ahead of the schedule; an event that `suspected` this resource is the first of `fall` (S67)."""
+        if self.alive and suspected:
             self._bad = max(self._bad, 1)
+        if trigger is not self._trigger or self._told_at is None:  # else the first word of several counts
+            self._told_at = at
         self._trigger = trigger
         self._calm = False
         if self._asking is not None:
             self._again = True  # the round under way may have had its answer before the event
+        elif trigger is Trigger.KERNEL:
+            self.check_at_once()
         else:
             self.check_now()
 
@@ -176,7 +188,7 @@ class Watch:
         if self.rounds == 1:
             self._phase = result.ended + self._around.randomness.uniform(0.0, self.plan.period_s)
             self._around.first_read()
-        self.reading = Reading(self.alive, result, self.rounds, self.plan.fresh_s)
+        before, self.reading = self.reading, Reading(self.alive, result, self.rounds, self.plan.fresh_s)
         self._measure(result)
         if self._calm and (
             result.verdict.reason is _MATCHED
@@ -185,6 +197,9 @@ class Watch:
         ):
             self._put(self._next_phase(result.ended))
             return
+        if before is not None and before.verdict.reason is _MATCHED:
+            self._good_at = before.at
+        self._calm = False  # until the task has judged it, the next answer must not take the short cut
         self._news = result
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
@@ -259,7 +274,15 @@ class Watch:
     def _edge(self, alive: bool, verdict: Verdict) -> None:
         self._set_level(alive)
         self.confirming = False
-        self._around.post(Probed(self.plan.id, self.incarnation, alive, verdict, self._trigger))
+        trigger, seen_at = self._trigger, self._told_at
+        if trigger is Trigger.KERNEL:
+            if alive:
+                trigger = Trigger.PROBE  # the kernel tells deaths; that it lives we found by asking
+            elif verdict.reason is Reason.CONNECT_REFUSED:
+                verdict = _listener_gone(verdict, self.reading)
+        if trigger is Trigger.PROBE:
+            seen_at = None if alive else self._good_at
+        self._around.post(Probed(self.plan.id, self.incarnation, alive, verdict, trigger, seen_at))
 
     def _set_level(self, alive: bool) -> None:
         self.alive = alive
@@ -273,11 +296,14 @@ class Watch:
             return  # somebody asked for a check meanwhile
         now = self._around.clock.now()
         wait_s = self._wait_s()
+        if wait_s == 0.0 and self._trigger is Trigger.KERNEL:
+            self.check_at_once()
+            return
         if wait_s is not None:
             self._put(now + wait_s)
             return
         self._calm = True
-        self._trigger = Trigger.PROBE
+        self._trigger, self._told_at = Trigger.PROBE, None
         self._good = self._bad = 0
         self._put(self._next_phase(now))
 
@@ -299,3 +325,9 @@ def _single(plan: ProbePlan) -> Target | None:
     """Return the target that can be dialled without a round, if the plan has just one and knows its address."""
     target = plan.targets[0]
     return target if len(plan.targets) == 1 and target.name is None else None
+
+
+def _listener_gone(refused: Verdict, reading: Reading | None) -> Verdict:
+    """Say what is known: the kernel told that a listener died, and nobody has taken its place."""
+    where = "" if reading is None else f" on {reading.address}"
+    return Verdict(Reason.LISTENER_GONE, evidence_of(f"nobody listens{where} any more"), refused.stage)

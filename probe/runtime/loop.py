@@ -22,6 +22,7 @@ from probe.lifecycle.graph import is_occupied
 from probe.lifecycle.step import step
 from probe.lifecycle.world import NEVER_STARTED, Decision, Draft, World
 from probe.metrics import Metrics
+from probe.monitor.kernel import KernelEvents
 from probe.monitor.monitor import Monitors
 from probe.monitor.plan import ProbePlan
 from probe.runtime.feed import Feed
@@ -64,6 +65,7 @@ class Runtime:
         self.feed = Feed(environment.clock, metrics)
         self.services: dict[ResourceId, Service] = {}
         self.monitors = Monitors(environment, self.spawn, self.post, metrics, max_in_flight=max_in_flight)
+        self.kernel = KernelEvents(environment, self.monitors, metrics)
         self.workers = Workers(self.spawn, self.post)
         self._open_service = open_service
         self._plan_of = plan_of
@@ -88,7 +90,7 @@ class Runtime:
 
     def exited(self, id: ResourceId, incarnation: Incarnation, verdict: Verdict) -> None:
         """Take a controller's word that a service ended by itself."""
-        self.post(Exited(id, incarnation, verdict))
+        self.post(Exited(id, incarnation, verdict, seen_at=self.clock.now()))
 
     def spawn(self, coroutine: Coroutine[object, object, T]) -> asyncio.Task[T]:
         """Start a task in the one TaskGroup."""
@@ -106,12 +108,14 @@ class Runtime:
     async def run(self, begin: Callable[[], Coroutine[object, object, None]]) -> None:
         """Run until ended. `begin` is spawned first: it loads the store and serves."""
         async with asyncio.TaskGroup() as self._tasks:
+            self.kernel.start()  # before anything is watched, so that no death is missed
             background = [self.spawn(begin()), self.spawn(self._sweep())]
             while self._stop_services is None:
                 self._take_all()
                 await self._sleep_until_woken()
             if self._stop_services:
                 await self._drain()
+            self.kernel.close()
             await self.monitors.close()
             for task in background:
                 task.cancel()
@@ -140,7 +144,8 @@ class Runtime:
 
     def _decide(self, event: Event) -> Decision:
         decision = step(self.world, event, self.clock.now())
-        self.feed.tell(self.world, decision)
+        seen_at = event.seen_at if isinstance(event, Exited | Probed) else None
+        self.feed.tell(self.world, decision, seen_at)
         self.world.apply(decision)
         for action in decision.actions:
             self._perform(action)

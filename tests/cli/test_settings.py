@@ -32,6 +32,7 @@ SAMPLES: dict[str, tuple[str, Any, str]] = {  # flag: (a good text, its value, a
     "--allowed-host": ("Mail.Example.org", ["mail.example.org"], "http://mail"),
     "--max-in-flight": ("500", 500, "0"),
     "--metrics": ("lean", "lean", "none"),
+    "--kernel-events": ("OFF", "off", "on"),
 }
 
 each_flag = pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)

@@ -94,6 +94,9 @@ def busy() -> Metrics:
     metrics.ran(SMTP, 1_700_000_000.25)
     metrics.transition(SMTP, State.ONLINE, State.FAILED, Trigger.PROBE)
     metrics.restarted(SMTP)
+    metrics.kernel_watch(False, "no_event")
+    metrics.kernel_events(3)
+    metrics.kernel_overrun()
     metrics.reloaded(True, 1_700_000_000.0)
     return metrics
 
@@ -136,6 +139,10 @@ def test_every_number_arrives() -> None:
     assert ours(text, "restarts_total")[one] == 1
     assert ours(text, "config_last_reload_success_timestamp_seconds") == {(): 1_700_000_000.0}
     assert list(ours(text, "build_info").values()) == [1]
+    assert ours(text, "kernel_events_active") == {(): 0}
+    assert ours(text, "kernel_events_inactive") == {("no_event",): 1}
+    assert ours(text, "kernel_events_total") == {(): 3}
+    assert ours(text, "kernel_event_overruns_total") == {(): 1}
 
 
 def test_a_report_becomes_one_series_a_state() -> None:
@@ -194,6 +201,10 @@ def test_the_table_is_the_contract() -> None:
         "looksalive_tls_verified": ("gauge", (*one, "binding")),
         "looksalive_restarts_total": ("counter", one),
         "looksalive_event_loop_lag_seconds": ("histogram", ()),
+        "looksalive_kernel_events_active": ("gauge", ()),
+        "looksalive_kernel_events_inactive": ("gauge", ("reason",)),
+        "looksalive_kernel_events_total": ("counter", ()),
+        "looksalive_kernel_event_overruns_total": ("counter", ()),
         "looksalive_config_last_reload_successful": ("gauge", ()),
         "looksalive_config_last_reload_success_timestamp_seconds": ("gauge", ()),
         "looksalive_build_info": ("gauge", ("version", "python")),
@@ -327,3 +338,13 @@ def test_promtool_finds_nothing(reports: Iterable[ResourceReport]) -> None:
     checked = _promtool(text)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
     assert _promtool(text.replace("build_info{", "build_info{{")).returncode != 0
+
+
+def test_an_active_kernel_watch_has_no_reason_against_it() -> None:
+    """The series that says why we only poll is there only while we do."""
+    metrics = Metrics()
+    metrics.kernel_watch(False, "untested")
+    metrics.kernel_watch(True, "")
+    text = text_of(metrics)
+    assert ours(text, "kernel_events_active") == {(): 1}
+    assert ours(text, "kernel_events_inactive") == {}
