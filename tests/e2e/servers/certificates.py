@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 
 HOSTS = ("localhost", "mail.example.org")
 DAY = dt.timedelta(days=1)
+VALIDITY = 5 * DAY
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,16 @@ class Authority:
         return self._make("expired", HOSTS, end=-DAY)
 
     @property
+    def not_yet_valid(self) -> Certificate:
+        """For the right host, by the right authority, from tomorrow on."""
+        return self._make("not-yet-valid", HOSTS, end=VALIDITY + DAY)
+
+    @property
+    def address_only(self) -> Certificate:
+        """For another host, and for 127.0.0.1."""
+        return self._make("address-only", ("other.example.net",))
+
+    @property
     def self_signed(self) -> Certificate:
         """For the right host, by nobody that a client trusts."""
         return self._make("self-signed", HOSTS, own=True)
@@ -80,7 +91,7 @@ class Authority:
             names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
         not_after = _now() + end
         certificate = (
-            _builder(subject, subject if own else self._name, key, not_after - 5 * DAY, not_after)
+            _builder(subject, subject if own else self._name, key, not_after - VALIDITY, not_after)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .sign(key if own else self._key, hashes.SHA256())
         )

@@ -27,14 +27,16 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 class Peer:
     """A listening socket whose every connection is handed to `behaviour`; `served` counts them, `sent` their bytes."""
 
-    def __init__(self, behaviour: Behaviour, *, backlog: int = 64, accepting: bool = True) -> None:
+    def __init__(
+        self, behaviour: Behaviour, *, host: str = "127.0.0.1", backlog: int = 64, accepting: bool = True
+    ) -> None:
         self._behaviour = behaviour
         self._accepting = accepting
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
         self._listener = socket.socket()
-        self._listener.bind(("127.0.0.1", 0))
+        self._listener.bind((host, 0))
         self._listener.listen(backlog)
         self.port: int = self._listener.getsockname()[1]
         self.served = 0

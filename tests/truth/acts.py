@@ -1,0 +1,169 @@
+"""What a scripted peer can do with a connection: the words that the table's servers are written in.
+
+A script is a tuple of acts, played in order: bytes are sent, everything else is a function of the `Talk`. Peers listen
+with `tests.e2e.servers.misbehaving.Peer`, whose rules hold here too: nothing blocks but calls that end with the peer.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+
+from tests.e2e.servers.misbehaving import ENDLESS_BYTES_MAX, READ_BYTES, RESET_ON_CLOSE, Behaviour, Peer
+
+LINE_BYTES_MAX = 64 * 1024
+PIECE_GAP_S = 0.001  # enough for the kernel to hand each byte on by itself
+
+
+class Over(Exception):
+    """The connection is over; nothing more is to be done with it."""
+
+
+class Talk:
+    """One connection of a peer; it may change into a TLS one."""
+
+    def __init__(self, peer: Peer, connection: socket.socket, contexts: Mapping[str, ssl.SSLContext]) -> None:
+        self.peer = peer
+        self.connection = connection
+        self.contexts = contexts  # by the certificate's name
+        self._read = b""
+
+    def play(self, script: Script) -> None:
+        """Do what the script says, in order. Raises Over where it ends the connection."""
+        for act in script:
+            if isinstance(act, bytes):
+                self.peer.send(self.connection, act)
+            else:
+                act(self)
+
+    def line(self) -> bytes:
+        """Return the next line of the client without its end. Raises Over at its end of stream."""
+        while b"\n" not in self._read and len(self._read) < LINE_BYTES_MAX:
+            self._more()
+        line, _, self._read = self._read.partition(b"\n")
+        return line.removesuffix(b"\r")
+
+    def take(self, count: int) -> bytes:
+        """Return the next bytes, whatever they are."""
+        while len(self._read) < count:
+            self._more()
+        taken, self._read = self._read[:count], self._read[count:]
+        return taken
+
+    def peek(self, count: int) -> bytes:
+        """Return the next bytes and leave them."""
+        while len(self._read) < count:
+            self._more()
+        return self._read[:count]
+
+    def _more(self) -> None:
+        data = self.connection.recv(READ_BYTES)
+        if not data:
+            raise Over
+        self._read += data
+
+
+Act = bytes | Callable[[Talk], None]
+Script = tuple[Act, ...]
+
+
+def pause(seconds: float) -> Act:
+    """Wait."""
+
+    def act(talk: Talk) -> None:
+        if not talk.peer.pause(seconds):
+            raise Over
+
+    return act
+
+
+def hang(talk: Talk) -> None:
+    """Read and never say a word again."""
+    while talk.connection.recv(READ_BYTES):
+        pass
+    raise Over
+
+
+def eof(talk: Talk) -> None:
+    """End the stream, and read until the client ends its own, so that no reset follows."""
+    talk.connection.shutdown(socket.SHUT_WR)
+    hang(talk)
+
+
+def reset(talk: Talk) -> None:
+    """Reset the connection."""
+    talk.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    raise Over
+
+
+def close(talk: Talk) -> None:
+    """Close at once, whatever is unread."""
+    raise Over
+
+
+def pieces(data: bytes, gap_s: float = PIECE_GAP_S) -> Act:
+    """Send byte by byte, each in a segment of its own."""
+
+    def act(talk: Talk) -> None:
+        talk.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in data:
+            talk.peer.send(talk.connection, bytes((byte,)))
+            if not talk.peer.pause(gap_s):
+                raise Over
+
+    return act
+
+
+def endless(piece: bytes) -> Act:
+    """Send the piece again and again, until the client goes."""
+
+    def act(talk: Talk) -> None:
+        sent = 0
+        while sent < ENDLESS_BYTES_MAX:
+            talk.peer.send(talk.connection, piece)
+            sent += len(piece)
+        raise Over
+
+    return act
+
+
+def hears(verb: bytes) -> Act:
+    """Wait for a line that begins so, passing over others."""
+
+    def act(talk: Talk) -> None:
+        while not talk.line().upper().startswith(verb):
+            pass
+
+    return act
+
+
+def hears_something(talk: Talk) -> None:
+    """Wait until the client has sent anything, and throw it away."""
+    if not talk.connection.recv(READ_BYTES):
+        raise Over
+
+
+def shake(certificate: str = "good") -> Act:
+    """Go on over TLS, with the certificate (or the context) of that name."""
+
+    def act(talk: Talk) -> None:
+        talk.connection = talk.contexts[certificate].wrap_socket(talk.connection, server_side=True)
+
+    return act
+
+
+def plays(script: Script, contexts: Mapping[str, ssl.SSLContext]) -> Behaviour:
+    """Make a peer's behaviour of a script; what it leaves open is read until the client goes."""
+
+    def behave(peer: Peer, connection: socket.socket) -> None:
+        talk = Talk(peer, connection, contexts)
+        try:
+            talk.play((*script, hang))
+        except Over:
+            pass
+        finally:
+            if talk.connection is not connection:
+                talk.connection.close()
+
+    return behave
