@@ -59,7 +59,10 @@ class Socket(Protocol):
 
 
 class Poller(Protocol):
-    """Readiness of many sockets at once, told in batches to the one callback it was made with."""
+    """Readiness of many sockets at once, told in batches to the one callback it was made with.
+
+    A socket that is closed leaves by itself.
+    """
 
     def register(self, fd: int, events: int) -> None: ...
     def modify(self, fd: int, events: int) -> None: ...
