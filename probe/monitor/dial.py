@@ -223,7 +223,7 @@ class Dial(Connection):
     def _secure(self, terms: TlsTerms | None) -> None:
         if terms is None:
             raise ValueError("the conversation wants TLS and the plan has no terms for it")
-        self._session = TlsSession(terms)
+        self._session = TlsSession(terms, upgraded=True)
         self._fresh = False
         self._transmit(self._session.pending)
 

@@ -18,6 +18,7 @@ READ_BYTES = 64 * 1024
 CERTIFICATES_MAX = 16
 FIRST_BYTES_SHOWN = 48
 _TLS_RECORD_TYPES = frozenset({20, 21, 22, 23})  # RFC 8446 5.1
+_TEXT = range(0x20, 0x7F)
 
 # X509_V_ERR_... of OpenSSL's x509_vfy.h; all others are a chain that does not lead to something trusted.
 _VERIFY_REASONS = {
@@ -75,12 +76,18 @@ class TlsFault(Exception):
 
 
 class TlsSession:
-    """One TLS connection. What `pending` returns is to be sent after every call."""
+    """One TLS connection. What `pending` returns is to be sent after every call.
 
-    __slots__ = ("_arrived", "_first", "_incoming", "_outgoing", "_session", "_terms", "ended", "facts", "stands")
+    `upgraded`: it began with STARTTLS, so that text in the place of the handshake is `starttls_injection`. That text
+    may have come with the agreement or behind it: the segmentation must not decide what it is called.
+    """
 
-    def __init__(self, terms: TlsTerms) -> None:
+    __slots__ = ("_arrived", "_first", "_incoming", "_outgoing", "_session", "_terms", "_upgraded", "ended", "facts",
+                 "stands")  # fmt: skip
+
+    def __init__(self, terms: TlsTerms, *, upgraded: bool = False) -> None:
         self._terms = terms
+        self._upgraded = upgraded
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._session = terms.context.wrap_bio(self._incoming, self._outgoing, server_hostname=terms.server_name)
@@ -149,6 +156,9 @@ class TlsSession:
 
     def _protocol_fault(self, error: ssl.SSLError) -> Verdict:
         said = (error.reason or "TLS error").lower().replace("_", " ")
+        if not self.stands and self._upgraded and self._first and self._first[0] in _TEXT:
+            evidence = evidence_of(b"plain text in the place of the TLS handshake: " + self._first)
+            return Verdict(Reason.STARTTLS_INJECTION, evidence, Stage.TLS)
         if not self.stands and self._first and self._first[0] not in _TLS_RECORD_TYPES:
             return Verdict(Reason.TLS_PROTOCOL, evidence_of(f"{said}: got ".encode() + self._first), Stage.TLS)
         return Verdict(Reason.TLS_PROTOCOL, evidence_of(said), Stage.TLS)

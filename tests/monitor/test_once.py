@@ -215,6 +215,19 @@ def test_plain_text_behind_the_agreement_is_an_injection(authority: Authority) -
     assert result.verdict.reason is Reason.STARTTLS_INJECTION
 
 
+@pytest.mark.parametrize(
+    ("answer", "reason"), [(b"250 injected\r\n", Reason.STARTTLS_INJECTION), (b"\xff" * 16, Reason.TLS_PROTOCOL)]
+)
+def test_plain_text_after_the_agreement_is_an_injection_too(
+    authority: Authority, answer: bytes, reason: Reason
+) -> None:
+    """The same bytes in a segment of their own are called the same; what is no text is a fault of the protocol."""
+    behaviour = misbehaving.answers(GREETING, OFFERS, b"220 go ahead\r\n", answer)  # after the ClientHello
+    with Peer(behaviour) as peer:
+        result = probe(peer, starttls="required", host="localhost", **trusting(authority))
+    assert (result.verdict.reason, result.verdict.stage) == (reason, Stage.TLS)
+
+
 def test_a_full_backlog_is_a_connect_timeout() -> None:
     """S32: a listener that nobody accepts from answers no connect: TCP's own state tells it from a silent server."""
     with FullBacklog() as peer:
