@@ -78,7 +78,7 @@ DETECTION = Metric(
     "detection_seconds",
     "histogram",
     ("trigger",),
-    "Time to a published failure from the kernel's or process's event, or (probe; an upper bound) the last good answer.",
+    "Time to a published failure: since the kernel's or process's event; by probe, since the last good answer at most.",
     buckets=_DETECTION_BUCKETS_S,
 )
 NOT_AFTER = Metric(

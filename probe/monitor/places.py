@@ -81,9 +81,11 @@ def place_of(target: Target) -> Place | None:
 
 def places_asked(plan: ProbePlan, last: Result | None) -> Iterator[Place]:
     """Give every place that the plan asks; of its names, those that the last probe found."""
-    targets = [*plan.targets, *(part.target for part in last.each)] if last is not None else plan.targets
+    targets = list(plan.targets)
+    if last is not None and any(target.name is not None for target in targets):
+        targets += [part.target for part in last.each]
     for target in targets:
-        if target.name is None and (place := place_of(target)) is not None:
+        if (place := place_of(target)) is not None:
             yield place
 
 

@@ -222,6 +222,8 @@ class Listener:
         """Stop listening; what was not accepted is reset."""
         if self.wire.listeners.get(self.place) is self:
             del self.wire.listeners[self.place]
+            for tell in tuple(self.wire.on_gone):
+                tell(self.place)
         while self.backlog:
             self.backlog.popleft().abort()
 
@@ -232,6 +234,7 @@ class Wire:
     def __init__(self, timeline: Timeline, seed: int) -> None:
         self.timeline = timeline
         self.listeners: dict[Place, Listener] = {}
+        self.on_gone: list[Callable[[Place], None]] = []  # told of every listener that is closed
         self.hosts: set[str] = set()  # machines that answer a SYN to a closed port with a reset
         self.partitioned: set[str] = set()
         self._parked: list[tuple[Endpoint, Callable[..., None], tuple[object, ...]]] = []
