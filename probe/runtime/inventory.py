@@ -111,14 +111,17 @@ class Inventory:
         self._loaded = loaded
         self._plans.forget_files()
         changed = [ResourceId(*change.id) for change in diff.changed]
+        changed_ids = set(changed)
         removed = [ResourceId(*id) for id in diff.removed]
-        for id in (*changed, *removed):
-            self._made.pop(id, None)
+        for id in [id for id in self._made if id in changed_ids or id not in runtime.world.records]:
+            del self._made[id]  # a removed one is still asked until it is offline: its last plan stays as long
         await self._tell(runtime, [*(ResourceId(*id) for id in diff.added), *changed], removed)
         for id in changed:
             record = runtime.world.records.get(id)
             if record is not None and record.watched:
-                runtime.monitors.replan(self.plan_of(id))
+                plan = self.plan_of(id)
+                runtime.monitors.replan(plan)
+                runtime.metrics.keep_bindings(id, {target.binding for target in plan.targets})
         revisions = f"metabase {loaded.store.metabase_revision}, cluster {loaded.store.cluster_revision}"
         _log.info(
             "the store was reloaded: %d added, %d changed, %d removed (revisions: %s)",
