@@ -20,12 +20,15 @@ from probe.cli.output import complain
 from probe.cli.settings import RunSettings
 from probe.cluster import DesiredState
 from probe.controllers import CONTROLLER_KINDS, controllers_by_kind
+from probe.controllers.contract import Background
 from probe.environment import Environment
 from probe.environment.clock import LoopClock, SystemRandomness
 from probe.environment.files import RealFiles
+from probe.environment.http import RealHttp
 from probe.environment.netlink import NetlinkListeners
 from probe.environment.network import RealNetwork
 from probe.environment.processes import RealProcesses
+from probe.environment.programs import RealPrograms
 from probe.metrics import Metrics
 from probe.runtime import Inventory, Reader, Runtime
 from probe.values import Incarnation, ResourceId, Verdict
@@ -59,7 +62,17 @@ def run(settings: RunSettings) -> int:
 
 async def _serve(settings: RunSettings, files: RealFiles) -> int:
     listeners = NetlinkListeners() if settings.kernel_events == "auto" else None
-    environment = Environment(LoopClock(), SystemRandomness(), files, RealNetwork(), RealProcesses(), listeners)
+    processes = RealProcesses()
+    environment = Environment(
+        LoopClock(),
+        SystemRandomness(),
+        files,
+        RealNetwork(),
+        processes,
+        listeners,
+        programs=RealPrograms(processes),
+        http=RealHttp(),
+    )
     return await _Instance(settings, environment).run()
 
 
@@ -71,12 +84,14 @@ class _Instance:
         self.environment = environment
         self.metrics = Metrics(lean=settings.metrics == "lean")
         state_dir = str(settings.state_dir)
-        self.controllers = controllers_by_kind(environment, state_dir, self._exited)
+        self.controllers = controllers_by_kind(environment, state_dir, self._exited, self._spawn)
         folder = StoreFolder(environment.files, str(settings.store), state_dir)
         self.inventory = Inventory(
             environment, folder, CONTROLLER_KINDS, self.controllers, DesiredState(environment.files, state_dir)
         )
         self.server: Server | None = None
+        self._background: set[asyncio.Task[None]] = set()
+        self._ending = False
 
     async def run(self) -> int:
         """Load, serve, follow; end in order."""
@@ -130,7 +145,12 @@ class _Instance:
         _log.info("looksalive serves at %s", self.server.url)
         if self.settings.on_ready is not None:
             self.settings.on_ready(self.server.url, await self._pids())
-        await self.inventory.follow(self.runtime)
+        try:
+            await self.inventory.follow(self.runtime)
+        finally:
+            self._ending = True
+            for task in self._background:
+                task.cancel()
 
     async def _pids(self) -> dict[str, int]:
         """Wait a little for the first start and name the processes by resource."""
@@ -146,6 +166,15 @@ class _Instance:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, lambda: self.runtime.end(stop_services=stop))
         loop.add_signal_handler(signal.SIGHUP, lambda: self.runtime.spawn(self.inventory.reload(self.runtime)))
+
+    def _spawn(self, work: Background) -> asyncio.Task[None]:
+        """Begin what a controller does in the background; it lives no longer than we follow the store."""
+        task = self.runtime.spawn(work)
+        if self._ending:
+            task.cancel()
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
 
     def _exited(self, id: ResourceId, incarnation: Incarnation, verdict: Verdict) -> None:
         self.runtime.exited(id, incarnation, verdict)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from probe.controllers.contract import Controller, ControllerError, OnExit, ServiceSpec
+from probe.controllers.contract import Controller, ControllerError, OnExit, ServiceSpec, Spawn
 from probe.controllers.none import NoController
-from probe.controllers.parameters import none_problems, process_problems
+from probe.controllers.parameters import PROCESS_PARAMETERS, none_problems, process_problems
 from probe.controllers.process import ProcessController
+from probe.controllers.reading import Parameter
 from probe.environment import Environment
 from probe.resources.checking import ControllerKind
 
-__all__ = ["CONTROLLER_KINDS", "Controller", "ControllerError", "OnExit", "ServiceSpec", "controllers_by_kind"]
+__all__ = [
+    "CONTROLLER_KINDS",
+    "PARAMETERS",
+    "Controller",
+    "ControllerError",
+    "OnExit",
+    "ServiceSpec",
+    "controllers_by_kind",
+]
 
 CONTROLLER_KINDS: Mapping[str, ControllerKind] = {
     kind.kind: kind
@@ -22,6 +31,23 @@ CONTROLLER_KINDS: Mapping[str, ControllerKind] = {
 }
 
 
-def controllers_by_kind(environment: Environment, state_dir: str, on_exit: OnExit) -> dict[str, Controller]:
-    """Make one controller of each kind; `on_exit` is called on the loop when a service ended by itself."""
-    return {"none": NoController(), "process": ProcessController(environment, state_dir, on_exit)}
+PARAMETERS: Mapping[str, tuple[Parameter, ...]] = {
+    "none": (),
+    "process": PROCESS_PARAMETERS,
+}
+
+
+def controllers_by_kind(
+    environment: Environment,
+    state_dir: str,
+    on_exit: OnExit,
+    spawn: Spawn,  # noqa: ARG001 - for the kinds that look by themselves
+) -> dict[str, Controller]:
+    """Make one controller of each kind; `on_exit` is called on the loop when a service ended by itself.
+
+    What is begun by `spawn` runs in the background; whoever gave it cancels that when we end.
+    """
+    return {
+        "none": NoController(),
+        "process": ProcessController(environment, state_dir, on_exit),
+    }

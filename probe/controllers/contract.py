@@ -9,14 +9,21 @@ Rules of a controller:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+import errno
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from probe.resources.checking import Problem
-from probe.values import Incarnation, ResourceId, Verdict
+from probe.values import Incarnation, Reason, ResourceId, Verdict, evidence_of
 
 OnExit = Callable[[ResourceId, Incarnation, Verdict], None]
+Background = Coroutine[object, object, None]
+Spawn = Callable[[Background], asyncio.Task[None]]  # its tasks catch what they raise, and are cancelled when we end
+
+_OURS = {errno.EMFILE: Reason.PROBER_DESCRIPTORS, errno.ENFILE: Reason.PROBER_DESCRIPTORS}
+_CAPACITY = (errno.EAGAIN, errno.ENOMEM)
 
 
 class ControllerError(Exception):
@@ -74,3 +81,10 @@ class Controller(Protocol):
 
     def release(self) -> None:
         """Forget every service and leave it running: we end, they don't."""
+
+
+def verdict_of(error: OSError, what: str, otherwise: Reason = Reason.PROCESS_GONE) -> Verdict:
+    """Say what could not be done and why; descriptors that we lack are our fault, never the service's."""
+    reason = _OURS.get(error.errno or 0, Reason.CAPACITY if error.errno in _CAPACITY else otherwise)
+    where = f" ({error.filename})" if error.filename and str(error.filename) not in what else ""
+    return Verdict(reason, evidence_of(f"{what}: {error.strerror or error}{where}"))

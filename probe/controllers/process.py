@@ -13,14 +13,13 @@ How it behaves:
 
 from __future__ import annotations
 
-import errno
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from probe.controllers.contract import ControllerError, OnExit, ParametersError, ServiceSpec
+from probe.controllers.contract import ControllerError, OnExit, ParametersError, ServiceSpec, verdict_of
 from probe.controllers.output import Outputs
 from probe.controllers.parameters import ProcessParameters, process_parameters
 from probe.controllers.records import Records, path_under, record_of
@@ -32,9 +31,6 @@ KILL_GRACE_S = 5.0  # a killed process is gone in milliseconds, unless it hangs 
 LEADER_POLL_S = 0.02
 GROUP_POLL_S = 0.1  # each look at a leaderless group walks /proc
 SWEEP_ROUNDS_MAX = 5
-
-_OURS = {errno.EMFILE: Reason.PROBER_DESCRIPTORS, errno.ENFILE: Reason.PROBER_DESCRIPTORS}
-_CAPACITY = (errno.EAGAIN, errno.ENOMEM)
 
 
 @dataclass(slots=True, eq=False)
@@ -126,7 +122,7 @@ class ProcessController:
             if record is not None and record.boot_id == self._processes.boot_id:
                 process = self._processes.adopt(record.pid, record.start_time)
         except OSError as error:
-            raise ControllerError(_verdict(error, f"cannot look for a running {id}")) from error
+            raise ControllerError(verdict_of(error, f"cannot look for a running {id}")) from error
         if process is None:
             self._records.remove(id)
             return None
@@ -142,7 +138,7 @@ class ProcessController:
                 output=self._output_path(id, parameters),
             )
         except OSError as error:
-            raise ControllerError(_verdict(error, f"cannot start {command[0]}")) from error
+            raise ControllerError(verdict_of(error, f"cannot start {command[0]}")) from error
         running = self._keep(id, process, parameters, incarnation)
         record = record_of(
             pid=process.pid,
@@ -156,7 +152,7 @@ class ProcessController:
         except OSError as error:  # unrecorded it could be lost, and then be started twice
             running.ending = running.killed = True
             self._sweep(running, rounds_left=SWEEP_ROUNDS_MAX)
-            raise ControllerError(_verdict(error, f"cannot record process {process.pid} of {id}")) from error
+            raise ControllerError(verdict_of(error, f"cannot record process {process.pid} of {id}")) from error
 
     def _keep(
         self, id: ResourceId, process: Process, parameters: ProcessParameters, incarnation: Incarnation
@@ -235,7 +231,7 @@ class ProcessController:
                 running.process.signal_group(number)
             except PermissionError as error:
                 what = f"may not signal process {running.process.pid} of {running.id}"
-                raise ControllerError(_verdict(error, what)) from error
+                raise ControllerError(verdict_of(error, what)) from error
 
     def _forget(self, running: _Running) -> None:
         """Nothing of it is left; idempotent."""
@@ -265,10 +261,3 @@ def _parameters(raw: Mapping[str, object]) -> ProcessParameters:
         return process_parameters(raw)
     except ParametersError as error:
         raise ControllerError(Verdict(Reason.PROBE_INTERNAL, evidence_of(str(error)))) from error
-
-
-def _verdict(error: OSError, what: str) -> Verdict:
-    """Say what could not be done and why; descriptors that we lack are our fault, never the service's."""
-    reason = _OURS.get(error.errno or 0, Reason.CAPACITY if error.errno in _CAPACITY else Reason.PROCESS_GONE)
-    where = f" ({error.filename})" if error.filename and str(error.filename) not in what else ""
-    return Verdict(reason, evidence_of(f"{what}: {error.strerror or error}{where}"))

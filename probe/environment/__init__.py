@@ -7,9 +7,10 @@ Nothing else in the two packages may ask the operating system for time, chance, 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from bindings.store import Files  # bindings declares what it needs of files; the real one is in `files.py`
 
@@ -148,6 +149,73 @@ class Processes(Protocol):
         """
 
 
+class Finished(NamedTuple):
+    """How a program of one task ended, and the end of what it wrote."""
+
+    status: int  # of its exit; a signal's number, negated, when that ended it
+    text: str  # the same for people: `exit status 1`, `killed by SIGKILL`
+    output: bytes = b""  # the newest part, bounded by whoever ran it
+
+
+class Programs(Protocol):
+    """Running programs that do one task and end."""
+
+    async def run(
+        self, argv: Sequence[str], *, environment: Mapping[str, str] | None = None, output: str | None = None
+    ) -> Finished:
+        """Run to the end in a session of its own, stdin at /dev/null; `environment` is added to ours. Raises OSError.
+
+        Its stdout and stderr go to the file `output` (append), which what it leaves running may go on writing to;
+        without one they are a pipe that closes when it has ended. A cancel kills its process group.
+        """
+
+
+class HttpAnswer(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    body: bytes
+
+
+class HttpError(Exception):
+    """The peer's answer broke off, was larger than wanted, or was no HTTP."""
+
+
+class Http(Protocol):
+    """Asking services on this node by HTTP: their control sockets, not what is probed."""
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        socket: str | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        bytes_max: int,
+    ) -> HttpAnswer:
+        """Send one request on a connection of its own, over the unix socket when one is named, and read the answer.
+
+        No redirect is followed, no proxy used, no time-out set: the caller has one. Raises OSError, HttpError.
+        """
+
+
+class NoPrograms:
+    """`Programs` of a surrounding that runs none."""
+
+    async def run(self, *_arguments: object, **_options: object) -> NoReturn:
+        """Refuse with OSError(ENOSYS)."""
+        raise OSError(errno.ENOSYS, "no program can be run here")
+
+
+class NoHttp:
+    """`Http` of a surrounding without it."""
+
+    async def ask(self, *_arguments: object, **_options: object) -> NoReturn:
+        """Refuse with OSError(ENOSYS)."""
+        raise OSError(errno.ENOSYS, "nothing can be asked by HTTP here")
+
+
 class Gone(NamedTuple):
     """Where nobody listens any more: a numeric address in its shortest form (an IPv4-mapped one as IPv4) and a port.
 
@@ -195,3 +263,5 @@ class Environment:
     network: Network
     processes: Processes
     listeners: ListenerWatch | None = None  # None: deaths of listeners are found by asking alone
+    programs: Programs = field(default_factory=NoPrograms)
+    http: Http = field(default_factory=NoHttp)

@@ -103,6 +103,7 @@ class RealProcess:
         self._pidfd: int | None = pidfd
         self._child = child
         self._exit_text = ""
+        self._exit_status: int | None = None
         self._calls: list[Callable[[], None]] = []
         self._ours_until = 0  # ticks: the group was certainly ours then; 0 while the leader itself is the proof
         self._group_gone = False
@@ -131,6 +132,11 @@ class RealProcess:
     def exit_text(self) -> str:
         """How it ended; empty while it runs."""
         return self._exit_text
+
+    @property
+    def exit_status(self) -> int | None:
+        """The status it ended with, a signal's number negated; None while it runs and when it was not our child."""
+        return self._exit_status
 
     @property
     def group_running(self) -> bool:
@@ -179,6 +185,7 @@ class RealProcess:
             if status is None:
                 return
             self._exit_text = _exit_text(status)
+            self._exit_status = status.si_status if status.si_code == os.CLD_EXITED else -status.si_status
         self._ours_until = ours_until
         self._detach()
         calls, self._calls = self._calls, []
@@ -255,21 +262,32 @@ class RealProcesses:
 
         The output file is opened for appending and belongs to the child alone, so it outlives us.
         """
-        sink = None if output is None else _open_output(output)
+        sink = None if output is None else open_output(output)
         try:
-            popen = subprocess.Popen(  # noqa: S603 - argv comes from the store's owner and no shell reads it
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=sink,
-                cwd=directory,
-                env=None if environment is None else {**os.environ, **environment},
-                start_new_session=True,
-                close_fds=True,
-            )
+            return self.spawn_into(sink, argv, environment=environment, directory=directory)
         finally:
             if sink is not None:
                 os.close(sink)
+
+    def spawn_into(
+        self,
+        sink: int | None,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        directory: str | None = None,
+    ) -> RealProcess:
+        """Start `argv` as `spawn` does, its stdout and stderr being the descriptor `sink`, inherited when None."""
+        popen = subprocess.Popen(  # noqa: S603 - argv comes from the store's owner and no shell reads it
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            cwd=directory,
+            env=None if environment is None else {**os.environ, **environment},
+            start_new_session=True,
+            close_fds=True,
+        )
         try:
             pidfd = os.pidfd_open(popen.pid)
             stat = read_stat(popen.pid)
@@ -322,7 +340,8 @@ class RealProcesses:
             os.close(fd)
 
 
-def _open_output(path: str) -> int:
+def open_output(path: str) -> int:
+    """Open a file that programs append to, and make its folder. Raises OSError."""
     Path(path).parent.mkdir(mode=OUTPUT_DIRECTORY_MODE, parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     return os.open(path, flags, OUTPUT_MODE)
