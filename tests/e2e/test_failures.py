@@ -24,14 +24,19 @@ KINDS: dict[str, tuple[Callable[[Path, Authority], Server], str]] = {
 }
 
 
-@pytest.mark.parametrize("protocol", KINDS)
-def test_killed_frozen_and_back(protocol: str, folder: Path, authority: Authority) -> None:
-    """S32, S63, S64: SIGSTOP is a time-out, SIGCONT alive; kill -9 refused, started again alive; one edge each."""
+@pytest.mark.parametrize(
+    ("protocol", "kernel_events", "gone"),
+    [*((protocol, "auto", "listener_gone") for protocol in KINDS), ("smtp", "off", "connect_refused")],
+)
+def test_killed_frozen_and_back(
+    protocol: str, kernel_events: str, gone: str, folder: Path, authority: Authority
+) -> None:
+    """S32, S63, S64: SIGSTOP is a time-out, SIGCONT alive; kill -9 gone, started again alive; one edge each."""
     make, port = KINDS[protocol]
     server = make(folder / "server", authority)
     write_metabase(folder / "store", {f"/{protocol}/1": virtual_server(getattr(server, port))})
     id = f"default/{protocol}-1"
-    with server, Service(folder / "store") as service:
+    with server, Service(folder / "store", "--kernel-events", kernel_events) as service:
         service.wait_for(id, alive=True, state="online")
         server.freeze()
         service.wait_for(id, alive=False, state="failed", reason="banner_timeout")
@@ -39,7 +44,7 @@ def test_killed_frozen_and_back(protocol: str, folder: Path, authority: Authorit
         server.thaw()
         service.wait_for(id, alive=True, state="online", reason="matched")
         server.kill()
-        service.wait_for(id, alive=False, state="failed", reason="connect_refused")
+        service.wait_for(id, alive=False, state="failed", reason=gone)
         server.start()
         service.wait_for(id, alive=True, state="online")
         edges = [(each["to"], each["reason"]) for each in service.events() if each["id"] == id and each["to"] != ""]
@@ -48,6 +53,6 @@ def test_killed_frozen_and_back(protocol: str, folder: Path, authority: Authorit
             ("online", "matched"),
             ("failed", "banner_timeout"),
             ("online", "matched"),
-            ("failed", "connect_refused"),
+            ("failed", gone),
             ("online", "matched"),
         ]

@@ -70,7 +70,7 @@ def test_real_servers_are_started_in_order_and_brought_back(folder: Path, author
             resources = service.wait_all_alive(BACK_WITHIN_S)  # whoever depends on it is back too
             failure = next(each for each in service.events() if each["id"] == id and each["to"] == "failed")
             assert failure["from"] == "online"
-            assert failure["reason"] in ("process_gone", "connect_refused"), failure
+            assert failure["reason"] in ("process_gone", "listener_gone", "connect_refused"), failure
         assert [resources[f"evs1/{name}"]["restarts"] for name in ("smtp", "http")] == [1, 1]
         assert service.metric("restarts_total", group="evs1", resource="smtp") == 1
 
