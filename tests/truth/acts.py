@@ -44,21 +44,21 @@ class Talk:
         line, _, self._read = self._read.partition(b"\n")
         return line.removesuffix(b"\r")
 
+    def header(self) -> bytes:
+        """Return the next line and read nothing behind it, where something else than lines may follow."""
+        while not self._read.endswith(b"\n") and len(self._read) < LINE_BYTES_MAX:
+            self._more(1)
+        return self.line()
+
     def take(self, count: int) -> bytes:
-        """Return the next bytes, whatever they are."""
+        """Return the next bytes, whatever they are, and read nothing behind them."""
         while len(self._read) < count:
-            self._more()
+            self._more(count - len(self._read))
         taken, self._read = self._read[:count], self._read[count:]
         return taken
 
-    def peek(self, count: int) -> bytes:
-        """Return the next bytes and leave them."""
-        while len(self._read) < count:
-            self._more()
-        return self._read[:count]
-
-    def _more(self) -> None:
-        data = self.connection.recv(READ_BYTES)
+    def _more(self, bytes_max: int = READ_BYTES) -> None:
+        data = self.connection.recv(bytes_max)
         if not data:
             raise Over
         self._read += data

@@ -11,6 +11,7 @@ import os
 import platform
 import resource
 import shlex
+import shutil
 import struct
 import subprocess
 import sys
@@ -146,14 +147,10 @@ def obstacle(row: Row) -> str:
             Namespace().close()
         except OSError as error:
             return f"a network namespace needs root: {error}"
-        missing = {command.split()[0] for command in row.setup} - {name for name in ("ip", "nft", "sysctl") if _found(name)}
+        missing = sorted({program for program, *_ in map(str.split, row.setup) if shutil.which(program) is None})
         if missing:
-            return f"not installed: {', '.join(sorted(missing))}"
+            return f"not installed: {', '.join(missing)}"
     return ""
-
-
-def _found(program: str) -> bool:
-    return any(os.access(os.path.join(folder, program), os.X_OK) for folder in os.get_exec_path())
 
 
 @contextlib.contextmanager

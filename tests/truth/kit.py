@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.e2e.servers.certificates import Authority, Certificate
 
 OLD_CIPHERS = "DEFAULT:@SECLEVEL=0"  # what a server of 2010 still offers; OpenSSL 3 does at no other level
-SNI_NAME = "mail.example.org"
+NAMES = ("mail.example.org", "localhost")  # the second for checkers that cannot tell the name from the address
 
 
 class Kit:
@@ -28,6 +28,8 @@ class Kit:
         self._stranger = Authority(stranger)
         self.file_named("client.pem").write_bytes(self.authority.good.certificate_file.read_bytes())
         self.file_named("client.key").write_bytes(self.authority.good.key_file.read_bytes())
+        both = ("client.pem", "client.key")
+        self.file_named("client-and-key.pem").write_bytes(b"".join(self.file_named(one).read_bytes() for one in both))
 
     def file_named(self, name: str) -> Path:
         """Say where a file of the kit is."""
@@ -95,7 +97,7 @@ def _by_name(named: ssl.SSLContext) -> Callable[[ssl.SSLContext], None]:
 
     def choose(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         del context
-        if name == SNI_NAME:
+        if name in NAMES:
             connection.context = named
 
     def change(context: ssl.SSLContext) -> None:

@@ -32,8 +32,8 @@ class Row:
 
     `script` is what the server does with each connection; without one nothing is listening, or `server` says what is.
     `asked` holds properties of a virtual server as the store writes them; `host` is the third part of the binding.
-    `ground` says where we stand when we ask; `setup` are the commands that prepare a namespace. `late`: the verdict is
-    definite and yet only falls at the deadline, for the reason that the sentence gives.
+    `ground` says where we stand when we ask; `setup` are the commands that prepare a namespace. `held` is the number
+    of connections that are open to the server already.
     """
 
     name: str
@@ -50,8 +50,7 @@ class Row:
     host: str = ""
     ground: Ground = "here"
     setup: tuple[str, ...] = ()
-    held: int = 0  # connections that are open to the server already
-    late: bool = False
+    held: int = 0
 
     @property
     def outcome(self) -> Outcome:
@@ -61,7 +60,7 @@ class Row:
     @property
     def waits(self) -> bool:
         """Whether the verdict needs the whole time-out."""
-        return self.late or self.reason in DEADLINES
+        return self.reason in DEADLINES
 
     @property
     def question(self) -> str:

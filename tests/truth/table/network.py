@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bindings.model import Protocol
 from probe.values import Reason, Stage
-from tests.truth.acts import Script, Talk, endless, eof, hang, pieces, reset, shake
+from tests.truth.acts import Script, Talk, endless, eof, hang, hears_something, pieces, reset, shake
 from tests.truth.rows import Row
 from tests.truth.servers import SMTP_GREETING, http, response, smtp
 
@@ -16,14 +16,12 @@ DROPPED = (
     "nft add chain inet truth input {{ type filter hook input priority 0; }}",
     "nft add rule inet truth input tcp dport {port} drop",
 )
-REJECTED = (*DROPPED[:-1], "nft add rule inet truth input tcp dport {port} reject with icmpx admin-prohibited")
+REJECTED = (*DROPPED[:-1], "nft add rule inet truth input tcp dport {port} reject with tcp reset")
 
 
 def row(name: str, does: str, script: Script, reason: Reason, stage: Stage, **more: object) -> Row:
     """Expect `reason` of an SMTP server."""
-    return Row(
-        name=f"net: {name}", does=does, protocol="smtp", script=script, reason=reason, stage=stage, asked=more
-    )
+    return Row(name=f"net: {name}", does=does, protocol="smtp", script=script, reason=reason, stage=stage, asked=more)
 
 
 def away(
@@ -76,7 +74,7 @@ def own_address_only(talk: Talk) -> None:
 
 def proxy_v1(talk: Talk) -> None:
     """Want a PROXY header, version 1, before anything else."""
-    if not talk.line().startswith(b"PROXY "):
+    if not talk.header().startswith(b"PROXY "):
         eof(talk)
 
 
@@ -102,8 +100,8 @@ ROWS = (
          Reason.CONNECT_UNREACHABLE, ROUTES),
     away("firewall drops", "is behind a firewall that drops what is sent", "127.0.0.1", Reason.CONNECT_TIMEOUT,
          DROPPED, script=smtp()),
-    away("firewall rejects", "is behind a firewall that rejects with `admin-prohibited`", "127.0.0.1",
-         Reason.CONNECT_UNREACHABLE, REJECTED, script=smtp()),
+    away("firewall rejects", "is behind a firewall that answers with a reset: to a client as if nobody listened",
+         "127.0.0.1", Reason.CONNECT_REFUSED, REJECTED, script=smtp()),
     row("silent", "accepts and says nothing", (hang,), Reason.BANNER_TIMEOUT, _BANNER),
     row("silent, impolite", "accepts and says nothing, to a client without manners", (hang,), Reason.BANNER_TIMEOUT,
         _BANNER, polite=False),
@@ -144,11 +142,13 @@ ROWS = (
     row("proxy unknown", "knows no PROXY header: greets, and calls it an unknown command",
         (SMTP_GREETING, *smtp(())), Reason.MATCHED, _BANNER, proxy_protocol="v1"),
     row("proxy is rude", "calls a PROXY header talking before the greeting, as postscreen does",
-        (Talk.line, b"521 5.5.1 Protocol error\r\n", hang), Reason.REFUSED_BY_SERVER, _BANNER, proxy_protocol="v1"),
+        (hears_something, b"521 5.5.1 Protocol error\r\n", hang), Reason.REFUSED_BY_SERVER, _BANNER,
+        proxy_protocol="v1"),
     Row(name="net: proxy, http", does="knows no PROXY header and calls it a bad request", protocol="http",
         script=(*http(response(b"bad", b"400 Bad Request")),), asked={"proxy_protocol": "v1"},
         reason=Reason.HTTP_STATUS, stage=Stage.RESPONSE),
-    Row(name="net: proxy, tls", does="wants a PROXY header before the handshake and gets it", protocol="smtp", secure=True,
+    Row(name="net: proxy, tls", does="wants a PROXY header before the handshake and gets it", protocol="smtp",
+        secure=True,
         script=(proxy_v1, shake(), *smtp()), asked={"proxy_protocol": "v1", "tls": {"ca_file": "ca.pem"}}, host="",
         reason=Reason.MATCHED, stage=_BANNER),
 )  # fmt: skip

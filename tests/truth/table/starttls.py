@@ -42,7 +42,8 @@ def answers_starttls(answer: bytes | Script) -> Script:
 
 
 _OFFER = b"250-mail.example.org\r\n%s"
-_SIXTY = b"250-mail.example.org\r\n" + b"".join(b"250-X%02d\r\n" % n for n in range(57)) + b"250-STARTTLS\r\n250 HELP\r\n"
+_MANY = b"".join(b"250-X%02d\r\n" % number for number in range(57))
+_SIXTY = b"250-mail.example.org\r\n" + _MANY + b"250-STARTTLS\r\n250 HELP\r\n"
 _INJECTED = b"250 2.0.0 injected\r\n"
 
 ROWS = (
@@ -97,7 +98,8 @@ ROWS = (
         answers_starttls((GO + _INJECTED, *over_tls()[1:])), Reason.STARTTLS_INJECTION, Stage.TLS),
     row("injected, own segment", "sends plain text behind its 220, in a segment of its own: the same bytes",
         answers_starttls((GO, pause(SLOW_S / 4), _INJECTED, *over_tls()[1:])), Reason.STARTTLS_INJECTION, Stage.TLS),
-    row("goes on in plain text", "agrees, and answers the handshake in plain text: to a client the same as an injection",
+    row("goes on in plain text",
+        "agrees, and answers the handshake in plain text: to a client the same as an injection",
         answers_starttls((GO, hears_something, b"500 5.5.2 what?\r\n", hang)), Reason.STARTTLS_INJECTION, Stage.TLS),
     row("over TLS, then end", "shakes hands and ends the stream instead of answering EHLO",
         answers_starttls(over_tls(ehlo=(eof,))), Reason.EOF, Stage.RESPONSE),
