@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from probe.api import control, events, isalive, metabase, openapi, page, scrape, shapes, status
+from probe.api import control, events, isalive, metabase, openapi, page, scrape, shapes, status, transcript
 from probe.api.route import Handle, Query, Route
 from probe.api.tokens import Role
 from probe.lifecycle.events import Verb
@@ -66,6 +66,14 @@ _READS = (
     ),
     Route("GET", _GROUP, status.group, "One group", shape=shapes.Group, errors=(404,)),
     Route("GET", _RESOURCE, status.resource, "One resource", shape=shapes.Resource, errors=(404,)),
+    Route(
+        "GET",
+        f"{_RESOURCE}/transcript",
+        transcript.transcript,
+        "What was said in the last failed or unknown probes of a resource",
+        shape=shapes.Transcripts,
+        errors=(404,),
+    ),
     Route(
         "GET",
         "/api/v1/events",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
+from probe.monitor.transcript import Transcript
 from probe.values import ResourceId
 
 __all__ = ["Refusal", "Service", "Subscription"]
@@ -45,6 +46,9 @@ class Service(Protocol):
     def operation(self, id: int) -> OperationReport | None: ...
     def events_after(self, seq: int, limit: int) -> list[EventReport]:
         """What is kept of the events behind `seq`, oldest first; a seq is one more than the one before."""
+
+    def transcripts(self, id: ResourceId) -> tuple[Transcript, ...]:
+        """The dialogues of the last failures, the newest first; empty when there was none, or no such resource."""
 
     def subscribe(self) -> Subscription: ...
     async def wait_past(self, revision: int, timeout_s: float) -> int:

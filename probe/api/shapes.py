@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, ResourceReport
+from probe.monitor.transcript import Transcript
 from probe.values import Outcome, Reason, State
 
 AGE_DIGITS = 3  # milliseconds are as fine as an age means anything
@@ -100,6 +101,13 @@ class Overrun(msgspec.Struct, frozen=True):
     """Told on the stream when events were lost for this reader: read the status again."""
 
     revision: int
+
+
+class Transcripts(msgspec.Struct, frozen=True):
+    """The dialogues of a resource's last failures, the newest first."""
+
+    id: str
+    transcripts: tuple[Transcript, ...]
 
 
 class Operation(msgspec.Struct, frozen=True):

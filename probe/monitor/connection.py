@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from probe.checks.conversation import Conversation
 from probe.environment import READABLE, WRITABLE, Socket
 from probe.monitor.errnos import verdict_of, verdict_of_bind
+from probe.monitor.recording import EXPLAINED_BYTES_MAX, Recording
 from probe.monitor.target import Result, Target
 from probe.monitor.tls import TlsSession
 from probe.monitor.wheel import NOWHERE
@@ -50,9 +51,9 @@ class Connection:
     """The socket's side of a dial, and its record; the dialogue's side (`Dial`) fills in the methods at the end."""
 
     __slots__ = ("_armed", "_broken", "_connected", "_conversation", "_deadline", "_engine", "_fd", "_fresh", "_lost",
-                 "_mark", "_on_closed", "_on_result", "_parting", "_peer_closed", "_queue_full", "_session", "_slot",
-                 "_socket", "_stage", "_stages", "_started", "_target", "_unsent", "born", "closed", "result",
-                 "tick")  # fmt: skip
+                 "_mark", "_on_closed", "_on_result", "_parting", "_peer_closed", "_queue_full", "_recording",
+                 "_session", "_slot", "_socket", "_stage", "_stages", "_started", "_target", "_unsent", "born",
+                 "closed", "result", "tick")  # fmt: skip
 
     _socket: Socket  # there as soon as `_fd` is not negative
 
@@ -71,6 +72,7 @@ class Connection:
         self._session: TlsSession | None = None
         self._fresh = True  # no plaintext has come yet
         self._parting = False  # a goodbye is going on
+        self._recording = Recording(EXPLAINED_BYTES_MAX) if engine.explains else None
         self.result: Result | None = None
         self._fd = -1
         self._armed = 0

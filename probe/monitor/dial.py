@@ -5,16 +5,20 @@ Rules:
    first; then the time that our own loop lost is credited; over `STALL_CREDIT_MAX` the verdict is `prober_stalled`.
 2. The result is told at the verdict, once. The goodbye that may follow has a budget of its own, and cannot change it.
 3. A fault of our own code is `probe_internal` (unknown).
+4. What is said is kept only once a look at the first answer does not settle that all is well (`_record`), or when
+   somebody asked for it: a steady round records nothing.
 """
 
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 from probe.checks.conversation import Conversation
 from probe.environment import READABLE
 from probe.monitor.connection import Connection
 from probe.monitor.errnos import verdict_of
+from probe.monitor.recording import Happening, Moments, Recording
 from probe.monitor.target import Result
 from probe.monitor.tls import TlsFault, TlsSession, TlsTerms
 from probe.values import Reason, Stage, Verdict, evidence_of
@@ -27,7 +31,7 @@ _CONNECT, _TLS, _BANNER, _QUIT = Stage.CONNECT, Stage.TLS, Stage.BANNER, Stage.Q
 _MATCHED = Reason.MATCHED
 
 # What a peer does to someone who keeps it waiting: after a stall as long as the time-out it is no evidence against it.
-_PROVOKED = frozenset({Reason.EOF, Reason.RESET, Reason.TLS_PROTOCOL, Reason.REFUSED_BY_SERVER, Reason.HTTP_STATUS})
+PROVOKED = frozenset({Reason.EOF, Reason.RESET, Reason.TLS_PROTOCOL, Reason.REFUSED_BY_SERVER, Reason.HTTP_STATUS})
 
 
 class Dial(Connection):
@@ -45,6 +49,11 @@ class Dial(Connection):
         """Whether the result was told, or never will be."""
         return self.closed or self.result is not None
 
+    @property
+    def moments(self) -> Moments:
+        """The dialogue as far as it is kept."""
+        return () if self._recording is None else self._recording.moments
+
     def cancel(self) -> None:
         """Close at once and tell nothing more. Idempotent."""
         self._on_closed = None
@@ -55,7 +64,10 @@ class Dial(Connection):
     def conclude(self, verdict: Verdict) -> None:
         """Tell the verdict and close."""
         try:
-            self._tell(verdict, self._engine.clock.now())
+            now = self._engine.clock.now()
+            if self.result is None and not self.closed and not self._record().ended:
+                self._happened(Happening.BROKEN if self._stands else Happening.UNCONNECTED, now)
+            self._tell(verdict, now)
         finally:
             self.close()
 
@@ -70,19 +82,58 @@ class Dial(Connection):
     def _tell(self, verdict: Verdict, now: float) -> None:
         if self.closed or self.result is not None:
             return
+        moments: Moments = ()
         if verdict.reason is not _MATCHED:
             verdict = self._weigh(verdict, now)
+            self._happened(Happening.VERDICT, now)
+            moments = self.moments
+        elif self._recording is not None:
+            self._happened(Happening.VERDICT, now)
         if self._stage is not _QUIT:
             self._note(_QUIT, now)
         facts = self._session.facts if self._session is not None else None
-        self.result = Result(self._target, verdict, self._started, now, tuple(self._stages), facts)
+        self.result = Result(self._target, verdict, self._started, now, tuple(self._stages), facts, (), moments)
         self._on_result(self.result)
 
     def _weigh(self, verdict: Verdict, now: float) -> Verdict:
         lost_s = self._engine.stall.lost(now) - self._lost
-        if verdict.reason in _PROVOKED and lost_s >= self._target.timeout_s:
+        if verdict.reason in PROVOKED and lost_s >= self._target.timeout_s:
+            self._happened(Happening.STALLED, now)
             return _stalled(lost_s, f"then {verdict.reason}", self._stage)
-        return verdict
+        mask = self._target.mask
+        return verdict if mask is None else replace(verdict, evidence=mask.evidence(verdict.evidence))
+
+    # --- what is kept of it ---
+
+    def _record(self) -> Recording:
+        """Return the recording. It begins here, with what has happened until now told again (rule 4)."""
+        recording = self._recording
+        if recording is None:
+            recording = self._recording = Recording()
+        if recording.begun:
+            return recording
+        recording.begun = True
+        target, took_s = self._target, dict(self._stages)
+        at_s = until_now_s = self._engine.clock.now() - self._started
+        if self._stands:
+            at_s = took_s.get(_CONNECT, until_now_s)
+            recording.note(at_s, Happening.CONNECTED)
+            if target.preface:
+                recording.sent(at_s, target.preface)
+        if self._session is not None and self._session.stands:
+            at_s = at_s + took_s[_TLS] if _TLS in took_s else until_now_s
+            recording.note(at_s, Happening.SECURED)
+        if self._stands and self._conversation is not None and (said := target.check.begin().opened()):
+            recording.sent(at_s, said if target.mask is None else target.mask.sent(said))
+        return recording
+
+    @property
+    def _stands(self) -> bool:
+        """Whether the connection was ever known to stand."""
+        return self._connected or bool(self._stages)
+
+    def _happened(self, what: Happening, now: float) -> None:
+        self._record().note(now - self._started, what)
 
     # --- the deadline ---
 
@@ -112,8 +163,10 @@ class Dial(Connection):
             self._deadline = now + rest_s
             self._engine.wheel.add(self, now + rest_s)
         elif lost_s > credit_max_s:
+            self._happened(Happening.STALLED, now)
             self.conclude(_stalled(lost_s, "more than can be credited", self._stage))
         elif connecting:
+            self._happened(Happening.EXPIRED, now)
             self.conclude(Verdict(Reason.CONNECT_TIMEOUT, f"no connection within {timeout_s:g} s", _CONNECT))
         else:
             self._time_out(now)
@@ -121,6 +174,7 @@ class Dial(Connection):
     def _time_out(self, now: float) -> None:
         if self._stage is _CONNECT:
             self._settle(now)  # the connection stands, and nothing came over it
+        self._happened(Happening.EXPIRED, now)
         if self._session is not None and not self._session.stands:
             evidence = f"no TLS handshake within {self._target.timeout_s:g} s"
             self.conclude(Verdict(Reason.TLS_TIMEOUT, evidence, _TLS))
@@ -152,6 +206,8 @@ class Dial(Connection):
 
     def ended(self, now: float) -> None:
         """Take the end of the stream: `eof`, unless the conversation needs no more."""
+        if self.result is None or self._recording is not None:
+            self._happened(Happening.CLOSED, now)
         if self._session is not None and not self._session.stands:
             self.conclude(Verdict(Reason.EOF, "end of stream during the TLS handshake", _TLS))
         elif self.result is None:
@@ -178,6 +234,8 @@ class Dial(Connection):
             self._fresh = False
             verdict = self._target.check.glance(plaintext)
             if verdict is not None:
+                if verdict.reason is not _MATCHED or self._recording is not None:
+                    self._record().received(now - self._started, plaintext)
                 if conversation is not None and verdict.stage is not None and verdict.stage is not self._stage:
                     self._note(verdict.stage, now)
                 try:
@@ -187,7 +245,11 @@ class Dial(Connection):
                 return
         if conversation is None:
             conversation = self._begin_silent()
-        self._respond(conversation, conversation.received(plaintext), now)
+        answer = conversation.received(plaintext)
+        verdict = conversation.verdict
+        if verdict is None or verdict.reason is not _MATCHED or self._recording is not None:
+            self._record().received(now - self._started, plaintext)
+        self._respond(conversation, answer, now)
 
     def _begin_silent(self) -> Conversation:
         """Begin where the server speaks first: there is nothing to send at the opening."""
@@ -208,6 +270,8 @@ class Dial(Connection):
         if self.closed:
             return
         if answer or self._unsent or not self._armed:
+            if answer and self._recording is not None and self._recording.begun:
+                self._recording.sent(now - self._started, answer)
             self._say(answer)
         if conversation.finished:
             self.close()
@@ -239,6 +303,8 @@ class Dial(Connection):
             if not self.closed and (more := session.pending):
                 self._transmit(more)
         except TlsFault as fault:
+            if self.result is None:
+                self._happened(Happening.TLS_FAILED, now)
             if not self.closed:
                 self._transmit(session.pending)  # the alert that tells the peer why
             self.conclude(fault.verdict)
@@ -248,6 +314,8 @@ class Dial(Connection):
 
     def _secured(self, now: float) -> None:
         conversation = self._conversation
+        if self._recording is not None and self._recording.begun:
+            self._happened(Happening.SECURED, now)
         if conversation is not None:
             self._respond(conversation, conversation.secured(), now)
             return

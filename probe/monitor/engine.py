@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from probe.environment import Environment
 from probe.monitor.connection import Connection
@@ -38,11 +39,12 @@ class Engine:
     """Dial targets and tell results. Raises RuntimeError on an event loop that cannot carry the poller.
 
     `max_in_flight` bounds the sockets open at once; `loop_lag` is told each lateness of the loop's ticker in seconds.
-    Without `time_waits` every connection that the peer has not closed is reset.
+    Without `time_waits` every connection that the peer has not closed is reset. With `explains` every dialogue is kept
+    whole, its goodbye too, also when all is well (`Dial.moments`); otherwise a result has that of a failure.
     """
 
-    __slots__ = ("_bugs", "_filling", "_waiting", "batch", "buffer", "clock", "dials", "in_flight", "max_in_flight",
-                 "network", "poller", "stall", "time_waits", "view", "wheel")  # fmt: skip
+    __slots__ = ("_bugs", "_filling", "_waiting", "batch", "buffer", "clock", "dials", "explains", "in_flight",
+                 "max_in_flight", "network", "poller", "stall", "time_waits", "view", "wheel")  # fmt: skip
 
     def __init__(
         self,
@@ -51,10 +53,12 @@ class Engine:
         max_in_flight: int,
         loop_lag: Callable[[float], None] = untold,
         time_waits: TimeWaits | None = None,
+        explains: bool = False,
     ) -> None:
         self.clock = environment.clock
         self.network = environment.network
         self.time_waits = time_waits
+        self.explains = explains
         self.max_in_flight = max_in_flight
         self.in_flight = 0
         self.dials: dict[int, Connection] = {}  # by descriptor
@@ -93,8 +97,9 @@ class Engine:
         elif len(self._waiting) < WAITING_MAX:
             self._waiting.append(dial)
         else:
-            self.in_flight += 1
-            dial.conclude(Verdict(Reason.PROBER_DESCRIPTORS, f"{WAITING_MAX} dials wait already", Stage.CONNECT))
+            full = Verdict(Reason.PROBER_DESCRIPTORS, f"{WAITING_MAX} dials wait already", Stage.CONNECT)
+            dial = Dial(self, replace(target, obstacle=full), on_result, on_closed)
+            self._start(dial)
         return dial
 
     def release(self) -> None:

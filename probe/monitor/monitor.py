@@ -9,6 +9,7 @@ from probe.environment import Environment
 from probe.lifecycle.events import Probed, Trigger
 from probe.monitor.cache import Reading
 from probe.monitor.engine import Engine
+from probe.monitor.evidence import Evidence
 from probe.monitor.measures import ProbeMetrics
 from probe.monitor.places import Places
 from probe.monitor.plan import ProbePlan
@@ -24,7 +25,8 @@ class Monitors:
     `spawn` makes a task; `post` takes the edges and must not block. `max_in_flight` bounds the open sockets.
     """
 
-    __slots__ = ("_around", "_first_round_done", "_names", "_spawn", "_unread", "_watches", "engine", "places")
+    __slots__ = ("_around", "_first_round_done", "_names", "_spawn", "_unread", "_watches", "engine", "evidence",
+                 "places")  # fmt: skip
 
     def __init__(
         self,
@@ -42,7 +44,10 @@ class Monitors:
             time_waits=TimeWaits(environment.files),
         )
         self._names = Names(environment.network, environment.clock, self.engine.wheel, spawn)
-        self._around = Surroundings(self.engine, self._names, environment.randomness, metrics, post, self._first_read)
+        self.evidence = Evidence(environment.clock)
+        self._around = Surroundings(
+            self.engine, self._names, environment.randomness, metrics, post, self._first_read, self.evidence
+        )
         self._spawn = spawn
         self.places = Places()
         self._watches: dict[ResourceId, Watch] = {}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bindings.model import VirtualServer
 from probe.environment import Environment, ResolveError
 from probe.monitor.engine import Engine
+from probe.monitor.recording import unasked
 from probe.monitor.resolve import verdict_of
 from probe.monitor.target import Result, Target
 from probe.monitor.targets import Targets
@@ -16,13 +17,15 @@ from probe.values import Reason, Stage, Verdict, evidence_of
 IN_FLIGHT_MAX = 64
 
 
-async def probe_once(environment: Environment, server: VirtualServer, group_address: str | None = None) -> list[Result]:
+async def probe_once(
+    environment: Environment, server: VirtualServer, group_address: str | None = None, *, explains: bool = False
+) -> list[Result]:
     """Ask every binding once, at the same time, and wait for the ends of the goodbyes.
 
     Returns a result for each binding in their order, for a name one for each of its addresses; the stages end with
-    `quit` where there was a goodbye.
+    `quit` where there was a goodbye. With `explains` each has its whole dialogue, also when all is well.
     """
-    engine = Engine(environment, max_in_flight=IN_FLIGHT_MAX)
+    engine = Engine(environment, max_in_flight=IN_FLIGHT_MAX, explains=explains)
     try:
         targets = Targets(environment).targets_for(server, group_address)
         found = await asyncio.gather(*(_ask(environment, engine, target) for target in targets))
@@ -50,13 +53,14 @@ async def _ask(environment: Environment, engine: Engine, target: Target) -> Sequ
         results = await asyncio.gather(*(_dial(engine, one) for one in pinned))
         return [result._replace(stages=(resolve, *result.stages)) for result in results]
     ended = now()
-    return [Result(target, fault, started, ended, ((Stage.RESOLVE, ended - started),))]
+    took_s = ended - started
+    return [Result(target, fault, started, ended, ((Stage.RESOLVE, took_s),), moments=unasked(took_s))]
 
 
 async def _dial(engine: Engine, target: Target) -> Result:
     closed: asyncio.Future[float] = asyncio.get_running_loop().create_future()
     results: list[Result] = []
-    engine.dial(target, results.append, closed.set_result)
+    dial = engine.dial(target, results.append, closed.set_result)
     goodbye_s = await closed
-    result = results[0]
+    result = results[0]._replace(moments=dial.moments)
     return result._replace(stages=(*result.stages, (Stage.QUIT, goodbye_s))) if goodbye_s else result

@@ -11,6 +11,7 @@ from bindings.model import BindingPolicy
 from probe.monitor.dial import Dial
 from probe.monitor.engine import Engine
 from probe.monitor.plan import ProbePlan
+from probe.monitor.recording import unasked
 from probe.monitor.resolve import Names
 from probe.monitor.target import Name, Result, Target
 from probe.values import Outcome, Stage, Verdict
@@ -103,7 +104,7 @@ class Round:
         if isinstance(found, Verdict):
             now = self._engine.clock.now()
             stages = ((Stage.RESOLVE, took_s),)
-            self._results[place] = Result(target, found, now - took_s, now, stages)
+            self._results[place] = Result(target, found, now - took_s, now, stages, moments=unasked(took_s))
         else:
             self._todo.extendleft(reversed(_pinned(place, name, found, took_s)))
         self._asked -= 1

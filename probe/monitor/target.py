@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from bindings.model import VirtualServer
 from probe.checks.conversation import Check
 from probe.environment import Address
+from probe.monitor.mask import Mask
+from probe.monitor.recording import Moments
 from probe.monitor.tls import TlsFacts, TlsTerms
 from probe.values import Stage, Verdict
 
@@ -37,6 +40,8 @@ class Target:
     near: bool = False  # ... on this machine: what is sent right behind the connect arrives, so the writer is not armed
     name: Name | None = None
     obstacle: Verdict | None = None  # why it cannot be asked at all (an unreadable secret): told in place of a probe
+    server: VirtualServer | None = None  # what the store says of it: how the check was asked for
+    mask: Mask | None = None  # the secrets in what is sent, where there are any
 
 
 class Name(NamedTuple):
@@ -62,6 +67,7 @@ class Result(NamedTuple):
     stages: Stages
     tls: TlsFacts | None = None
     parts: tuple[Result, ...] = ()
+    moments: Moments = ()  # the dialogue, unless it went well
 
     @property
     def each(self) -> tuple[Result, ...]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from bindings.model import Binding, Secret, VirtualServer
 from probe.checks import Check, Conversation, check_for
 from probe.environment import Environment
+from probe.monitor.mask import mask_of
 from probe.monitor.target import Name, Target
 from probe.monitor.tls_terms import TlsContexts
 from probe.values import Reason, Verdict, evidence_of
@@ -25,7 +26,7 @@ _FAMILY = {4: int(socket.AF_INET), 6: int(socket.AF_INET6)}
 _UNIX = int(socket.AF_UNIX)
 
 # The header of a health check says that nobody is being relayed (PROXY protocol 2.1 and 2.2: UNKNOWN, LOCAL).
-_PREFACE = {
+PREFACE = {
     "off": b"",
     "v1": b"PROXY UNKNOWN\r\n",
     "v2": b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00",
@@ -67,9 +68,13 @@ class Targets:
         self._contexts.forget()
 
     def _target(self, server: VirtualServer, binding: Binding, own: str | None) -> Target:
-        target = Target(binding.text, server.protocol, _Unasked(), server.probe_timeout_s, text=binding.text)
+        target = Target(
+            binding.text, server.protocol, _Unasked(), server.probe_timeout_s, text=binding.text, server=server
+        )
         try:
-            check = check_for(server, binding, self._secrets(server))
+            secrets = self._secrets(server)
+            check = check_for(server, binding, secrets)
+            target = replace(target, mask=mask_of(server.headers, secrets))
             return self._placed(self._asking(target, server, binding, check, own), server, binding, own)
         except (OSError, ValueError) as error:
             return replace(target, obstacle=_obstacle(str(error)))
@@ -91,7 +96,7 @@ class Targets:
             terms = self._contexts.terms_for(server.tls, server.tls.server_name or binding.host or name)
         trial = check.begin()
         speaks = bool(trial.opened())
-        preface = _PREFACE[server.proxy_protocol]
+        preface = PREFACE[server.proxy_protocol]
         return replace(
             target,
             check=check,

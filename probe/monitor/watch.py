@@ -21,6 +21,7 @@ from probe.environment import Clock, Randomness
 from probe.lifecycle.events import Probed, Trigger
 from probe.monitor.cache import Reading
 from probe.monitor.engine import Engine
+from probe.monitor.evidence import Evidence
 from probe.monitor.measures import ProbeMetrics
 from probe.monitor.plan import ProbePlan
 from probe.monitor.resolve import Names
@@ -43,7 +44,7 @@ class Asking(Protocol):
 class Surroundings:
     """What all watches share."""
 
-    __slots__ = ("clock", "engine", "first_read", "metrics", "names", "post", "randomness", "wheel")
+    __slots__ = ("clock", "engine", "evidence", "first_read", "metrics", "names", "post", "randomness", "wheel")
 
     def __init__(
         self,
@@ -53,8 +54,10 @@ class Surroundings:
         metrics: ProbeMetrics,
         post: Callable[[Probed], None],
         first_read: Callable[[], None],
+        evidence: Evidence,
     ) -> None:
         self.engine = engine
+        self.evidence = evidence
         self.names = names
         self.wheel: Wheel = engine.wheel
         self.clock: Clock = engine.clock
@@ -188,6 +191,8 @@ class Watch:
         if self.rounds == 1:
             self._phase = result.ended + self._around.randomness.uniform(0.0, self.plan.period_s)
             self._around.first_read()
+        if result.verdict.reason is not _MATCHED or result.parts:
+            result = self._around.evidence.keep(self.plan.id, result)
         before, self.reading = self.reading, Reading(self.alive, result, self.rounds, self.plan.fresh_s)
         self._measure(result)
         if self._calm and (

@@ -181,6 +181,7 @@ class Runtime:
                 self.services.pop(id, None)
                 if id not in self.world.records:
                     self.metrics.forget(id)
+                    self.monitors.evidence.forget(id)
             case _:
                 assert_never(action)
 

@@ -9,6 +9,7 @@ from probe.history import RecentSubscription
 from probe.lifecycle.events import Asked, Verb
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
 from probe.lifecycle.world import Record, Refused
+from probe.monitor.transcript import Transcript
 from probe.runtime.inventory import Inventory
 from probe.runtime.loop import Runtime
 from probe.runtime.reports import report_group, report_operation, report_resource
@@ -72,6 +73,10 @@ class Reader:
     def events_after(self, seq: int, limit: int) -> list[EventReport]:
         """List the edges behind `seq`, at most `limit`."""
         return self._runtime.feed.recent.after(seq, limit)
+
+    def transcripts(self, id: ResourceId) -> tuple[Transcript, ...]:
+        """Write down the dialogues of a resource's last failures, the newest first."""
+        return self._runtime.monitors.evidence.transcripts(id)
 
     def subscribe(self) -> RecentSubscription:
         """Begin a feed of edges."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
+from probe.monitor.transcript import Transcript
 from probe.values import OpId, Outcome, Reason, ResourceId, State
 
 WALL = 1_700_000_000.0
@@ -84,6 +85,7 @@ class StaticService:
         self.history: deque[EventReport] = deque(maxlen=history_max)
         self.feeds: list[Feed] = []
         self.asked: list[tuple[str, str, str]] = []  # verb, target, by
+        self.told: dict[ResourceId, tuple[Transcript, ...]] = {}
         self.refusal: Refusal | None = None
         self.broken: Exception | None = None  # raised by `resource`: a fault of ours
         self.keys: dict[str, dict[str, object]] = {"/smtp/1": {"bindings": ["127.0.0.1:25"]}}
@@ -160,6 +162,9 @@ class StaticService:
 
     def events_after(self, seq: int, limit: int) -> list[EventReport]:
         return [event for event in self.history if event.seq > seq][:limit]
+
+    def transcripts(self, id: ResourceId) -> tuple[Transcript, ...]:
+        return self.told.get(id, ())
 
     def subscribe(self) -> Feed:
         feed = Feed(self)
