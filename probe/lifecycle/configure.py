@@ -5,41 +5,67 @@ from __future__ import annotations
 from probe.lifecycle import actions
 from probe.lifecycle.events import Configured, Owned
 from probe.lifecycle.spec import Spec
-from probe.lifecycle.world import Draft, GroupRecord, Record
+from probe.lifecycle.world import Draft, GroupRecord, Record, Remains
 from probe.values import ResourceId, State
 
 
 def configure(draft: Draft, event: Configured) -> None:
     """Take the new and changed resources in, mark the removed ones to vanish when they are offline."""
     desired = dict(event.desired)
-    graph = _Edits(draft)
+    edits = _Edits(draft)
     for spec in event.specs:
+        wanted = desired.get(spec.id, spec.auto_start)
         record = draft.record(spec.id)
         if record is None:
-            draft.put(Record(spec, since=draft.now, wanted=desired.get(spec.id, spec.auto_start)))
-            graph.join(spec.id)
+            record = draft.put(Record(spec, since=draft.now, wanted=wanted))
+            edits.relink(spec.id, (), spec.depends_on)
         else:
-            if record.removing:
-                graph.join(spec.id)
-            _change(draft, record, spec)
-        graph.relink(spec.id, () if record is None else record.spec.depends_on, spec.depends_on)
+            changed = _change(draft, record, spec, wanted)
+            edits.relink(spec.id, record.spec.depends_on, changed.spec.depends_on)
+        edits.join(spec.id)
+        group = draft.group(spec.id.group)
+        if group is not None and group.here:
+            _open(draft, spec.id)
     for id in event.removed:
         record = draft.record(id)
         if record is not None:
-            graph.leave(id)
+            edits.leave(id)
             draft.put(record, removing=True, wanted=False)
-    graph.write()
+    edits.write()
 
 
 def forget(draft: Draft, record: Record) -> None:
     """Let a removed resource vanish: only now do its providers stop waiting for it."""
-    for provider in record.spec.depends_on:
-        rest = tuple(each for each in draft.dependents(provider) if each != record.id)
-        draft.decision.dependents[provider] = rest
-    draft.act(actions.Close(record.id))
+    _unlink(draft, record)
+    close(draft, record)
     draft.remove(record)
-    for provider in record.spec.depends_on:
-        draft.touched[provider] = None
+
+
+def take_over(draft: Draft, record: Record) -> Record:
+    """Let the changed configuration of a resource that is offline take effect. Returns the new record."""
+    assert record.next_spec is not None
+    _unlink(draft, record)
+    for provider in record.next_spec.depends_on:
+        draft.decision.dependents[provider] = (*draft.dependents(provider), record.id)
+    return draft.put(record, spec=record.next_spec, next_spec=None)
+
+
+def reopen(draft: Draft, record: Record) -> Record:
+    """Open a resource anew if what it was opened with has changed since (S74: at the next online)."""
+    was = record.opened
+    if was is None or (was.controller, was.shape) == (record.spec.controller, record.spec.shape):
+        return record
+    draft.act(actions.Close(record.id))
+    draft.act(actions.Open(record.id))
+    return draft.put(record, opened=record.spec)
+
+
+def close(draft: Draft, record: Record) -> Record:
+    """Close a resource that left this node, once for every time it was opened (S47). Returns the new record."""
+    if record.opened is None:
+        return record
+    draft.act(actions.Close(record.id))
+    return draft.put(record, opened=None)
 
 
 def own(draft: Draft, event: Owned) -> None:
@@ -51,26 +77,39 @@ def own(draft: Draft, event: Owned) -> None:
     if event.here != group.here:
         for id in group.members:
             if event.here:
-                draft.act(actions.Open(id))
+                _open(draft, id)
             record = draft.record(id)
             if record is not None:
                 draft.put(record)
 
 
-def _change(draft: Draft, record: Record, spec: Spec) -> None:
+def _open(draft: Draft, id: ResourceId) -> None:
+    record = draft.record(id)
+    if record is not None and record.opened is None:
+        draft.act(actions.Open(id))
+        draft.put(record, opened=record.spec)
+
+
+def _unlink(draft: Draft, record: Record) -> None:
+    """Take a resource from those it depended on; they may have waited for it."""
+    for provider in record.spec.depends_on:
+        rest = tuple(each for each in draft.dependents(provider) if each != record.id)
+        draft.decision.dependents[provider] = rest
+        draft.touched[provider] = None
+
+
+def _change(draft: Draft, record: Record, spec: Spec, wanted: bool) -> Record:
     """Apply what can be applied live; another controller takes over only when the resource is offline (S74)."""
     changes: dict[str, object] = {"removing": False}
     if record.removing:
-        changes["wanted"] = spec.auto_start
+        changes["wanted"] = wanted
     same_hands = spec.controller == record.spec.controller and spec.traits == record.spec.traits
-    if same_hands or record.state is State.OFFLINE:
+    idle = record.state is State.OFFLINE and record.remains is Remains.NONE
+    if same_hands or idle:
         changes |= {"spec": spec, "next_spec": None}
-        if not same_hands:
-            draft.act(actions.Close(record.id))
-            draft.act(actions.Open(record.id))
     else:
         changes["next_spec"] = spec
-    draft.put(record, **changes)
+    return draft.put(record, **changes)
 
 
 class _Edits:
@@ -82,10 +121,7 @@ class _Edits:
         self._dependents: dict[ResourceId, dict[ResourceId, None]] = {}
 
     def join(self, id: ResourceId) -> None:
-        group = self._draft.group(id.group)
         self._group(id.group).setdefault(id)
-        if group is not None and group.here:
-            self._draft.act(actions.Open(id))
 
     def leave(self, id: ResourceId) -> None:
         self._group(id.group).pop(id, None)
@@ -93,6 +129,7 @@ class _Edits:
     def relink(self, id: ResourceId, before: tuple[ResourceId, ...], after: tuple[ResourceId, ...]) -> None:
         for provider in before:
             self._of(provider).pop(id, None)
+            self._draft.touched[provider] = None  # it may have waited for this one
         for provider in after:
             self._of(provider).setdefault(id)
 

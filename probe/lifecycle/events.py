@@ -117,7 +117,9 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed: whatever is due is done."""
+    """Time has passed: whatever is due is done; `only` names the one to look at."""
+
+    only: ResourceId | None = None
 
 
 @dataclass(frozen=True, slots=True)

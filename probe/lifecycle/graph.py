@@ -7,7 +7,8 @@ nothing would be gained by stopping them, and their own checks speak for them *(
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 
 from probe.lifecycle.world import Draft, Phase, Record, Remains
 from probe.values import ResourceId, State
@@ -26,9 +27,9 @@ def providers(draft: Draft, record: Record) -> Iterator[Record]:
 def provider_ids(draft: Draft, id: ResourceId) -> list[ResourceId]:
     """List everything the resource stands on, nearest first, each once."""
     found: dict[ResourceId, None] = {}
-    queue = [id]
+    queue = deque([id])
     while queue:
-        record = draft.record(queue.pop(0))
+        record = draft.record(queue.popleft())
         for provider in record.spec.depends_on if record is not None else ():
             if provider not in found:
                 found[provider] = None
@@ -40,17 +41,24 @@ def told_to_stop(draft: Draft, record: Record) -> bool:
     """Whether it is to be offline for a reason of its own: asked, removed, to be bounced, or not this node's."""
     if not record.wanted or record.removing or record.bounce or record.next_spec is not None:
         return True
+    return not is_here(draft, record)
+
+
+def is_here(draft: Draft, record: Record) -> bool:
+    """Whether its group is this node's."""
     group = draft.group(record.id.group)
-    return group is None or not group.here
+    return group is not None and group.here
 
 
 def must_stop(draft: Draft, record: Record) -> bool:
     """Whether it may not run now, for its own reason or because a provider will not stay up."""
     if draft.decision.draining:
         return record.spec.ours_to_stop
-    if told_to_stop(draft, record):
-        return True
-    return record.spec.acts and any(is_doomed(draft, provider) for provider in providers(draft, record))
+    return told_to_stop(draft, record) or _stands_on(
+        draft,
+        record,
+        lambda provider: told_to_stop(draft, provider) or (provider.spec.acts and provider.state is not State.ONLINE),
+    )
 
 
 def is_doomed(draft: Draft, provider: Record) -> bool:
@@ -59,12 +67,34 @@ def is_doomed(draft: Draft, provider: Record) -> bool:
 
 
 def must_not_be_found_running(draft: Draft, record: Record) -> bool:
-    """Whether a service that an earlier run left running is to be stopped instead of waiting to be taken over."""
+    """Whether a service that an earlier run left running is to be stopped instead of waiting to be taken over.
+
+    Else it and a provider that has to be down first would wait for each other.
+    """
     if draft.decision.draining:
         return record.spec.ours_to_stop
-    return told_to_stop(draft, record) or any(
-        provider.spec.acts and provider.state is State.FAILED for provider in providers(draft, record)
+    return told_to_stop(draft, record) or _stands_on(
+        draft,
+        record,
+        lambda provider: told_to_stop(draft, provider) or (provider.spec.acts and provider.state is State.FAILED),
     )
+
+
+def _stands_on(draft: Draft, record: Record, says: Callable[[Record], bool]) -> bool:
+    """Whether `says` is true of anything it stands on, each asked once: a chain may be long and its paths many."""
+    seen = {record.id}
+    stack = [record]
+    while stack:
+        each = stack.pop()
+        if not each.spec.acts:
+            continue  # nothing below an observed resource takes it down
+        for provider in providers(draft, each):
+            if provider.id not in seen:
+                if says(provider):
+                    return True
+                seen.add(provider.id)
+                stack.append(provider)
+    return False
 
 
 def providers_online(draft: Draft, record: Record) -> bool:
@@ -106,10 +136,54 @@ def root_cause(draft: Draft, record: Record) -> ResourceId | None:
 
 def holding_provider(draft: Draft, record: Record) -> ResourceId | None:
     """Name the resource that a held one waits for: what is down, else what is about to go down by our hand."""
-    cause = root_cause(draft, record)
-    if cause is not None:
-        return cause
+    found: ResourceId | None = None
+    while True:
+        cause = root_cause(draft, record)
+        if cause is not None:
+            return cause
+        doomed = next((provider for provider in providers(draft, record) if is_doomed(draft, provider)), None)
+        if doomed is None:
+            return found
+        found = doomed.id
+        if told_to_stop(draft, doomed):
+            return found
+        record = doomed
+
+
+def down_provider(draft: Draft, record: Record) -> ResourceId | None:
+    """Name the resource to blame where a provider will not come up by itself now; one that is starting is no cause."""
     for provider in providers(draft, record):
-        if is_doomed(draft, provider):
-            return holding_provider(draft, provider) or provider.id
+        held = provider.state is State.OFFLINE and (provider.root_cause is not None or told_to_stop(draft, provider))
+        if provider.state is State.FAILED or held:
+            return provider.root_cause or provider.id
     return None
+
+
+def hopeless_provider(draft: Draft, record: Record) -> Record | None:
+    """Find something it stands on that is to stay offline, or that nobody tries to bring back any more."""
+    for id in provider_ids(draft, record.id):
+        provider = draft.record(id)
+        if provider is not None and (not provider.wanted or provider.removing or has_given_up(provider)):
+            return provider
+    return None
+
+
+def has_given_up(record: Record) -> bool:
+    """Whether it is failed by its own fault and nothing more will be tried now."""
+    if record.state is not State.FAILED or record.phase is not None:
+        return False
+    if not record.wanted:
+        return record.remains is Remains.STUCK
+    return record.root_cause is None and (record.spent or not record.spec.acts)
+
+
+def dependent_ids(draft: Draft, id: ResourceId) -> list[ResourceId]:
+    """List everything that stands on the resource, nearest first, each once."""
+    found: dict[ResourceId, None] = {}
+    queue = deque([id])
+    while queue:
+        for dependent in draft.dependents(queue.popleft()):
+            if dependent not in found:
+                found[dependent] = None
+                queue.append(dependent)
+    return list(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from probe.lifecycle import actions, graph, restarts
+from probe.lifecycle import actions, configure, graph, restarts
 from probe.lifecycle.events import Trigger
 from probe.lifecycle.transitions import Input
 from probe.lifecycle.world import Draft, Phase, Record, Remains
@@ -16,6 +16,7 @@ _NOTHING_RUNS = frozenset({Reason.PROCESS_GONE, Reason.SERVICE_STOPPED, Reason.E
 def start(draft: Draft, record: Record, trigger: Trigger) -> None:
     """Begin an online: pending at once, the controller works, a first good check confirms (S50, S66)."""
     spec = record.spec
+    record = configure.reopen(draft, unwatch(draft, record))
     op = draft.new_op()
     incarnation = Incarnation(record.incarnation + 1)
     timed = spec.acts and not spec.traits.online_waits_forever
@@ -102,10 +103,10 @@ def fail(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger, occur
         evidence=verdict.evidence,
         remains=Remains.NONE if verdict.reason in _NOTHING_RUNS or not record.spec.acts else Remains.SOME,
     )
-    if record.spec.acts and cause is None:
-        plan_restart(draft, record)
+    if record.spec.acts and cause is None and is_kept_up(draft, record) and not graph.told_to_stop(draft, record):
+        plan_restart(draft, record, HUNG_WORKER_RETRY_S if record.workers else 0.0)
     elif record.spec.acts:
-        _unwatch(draft, record)
+        unwatch(draft, record)
 
 
 def plan_restart(draft: Draft, record: Record, delay_min_s: float = 0.0) -> None:
@@ -114,7 +115,7 @@ def plan_restart(draft: Draft, record: Record, delay_min_s: float = 0.0) -> None
     if restarts.left(record.attempts, spec, draft.now):
         delay_s = max(spec.restart_delay_s, delay_min_s)
         attempts = (*restarts.recent(record.attempts, spec, draft.now), draft.now)
-        record = _unwatch(draft, record)
+        record = unwatch(draft, record)
         draft.put(record, attempts=attempts, spent=False, due=draft.now + delay_s if delay_s else None)
         return
     retry_s = spec.retry_period_s
@@ -128,9 +129,9 @@ def stop(draft: Draft, record: Record, trigger: Trigger, *, terminate: bool = Fa
     held = not graph.told_to_stop(draft, record) and not draft.decision.draining
     cause = graph.holding_provider(draft, record) if held else None
     _cancel_worker(draft, record)
-    record = _unwatch(draft, record)
+    record = unwatch(draft, record)
     reason = Reason.DEPENDENCY_DOWN if held else Reason.SERVICE_STOPPED
-    evidence = f"waits for {cause}" if held else _why_offline(draft)
+    evidence = f"waits for {cause}" if held else why_offline(draft, record)
     if not record.spec.acts:
         rest = {"op": None, "phase": None, "due": None, "reason": reason, "evidence": evidence, "root_cause": None}
         if record.state is not State.FAILED:
@@ -153,11 +154,20 @@ def stop(draft: Draft, record: Record, trigger: Trigger, *, terminate: bool = Fa
     draft.act(actions.Terminate(record.id, op) if terminate else actions.Stop(record.id, op))
 
 
+def hasten(draft: Draft, record: Record) -> None:
+    """Turn an offline in progress into a terminate: it need not be waited for (S68)."""
+    _cancel_worker(draft, record)
+    op = draft.new_op()
+    draft.put(record, op=op, workers=record.workers | {op}, due=draft.now + record.spec.pending_timeout_s)
+    draft.act(actions.Terminate(record.id, op))
+
+
 def stopped(draft: Draft, record: Record, trigger: Trigger) -> None:
     """End an offline with success: nothing of it runs."""
+    record = unwatch(draft, record)
     told: dict[str, object] = {}
     if record.state is State.FAILED:
-        told = {"reason": Reason.SERVICE_STOPPED, "evidence": _why_offline(draft), "root_cause": None}
+        told = {"reason": Reason.SERVICE_STOPPED, "evidence": why_offline(draft, record), "root_cause": None}
     draft.move(
         record,
         Input.STOPPED,
@@ -176,7 +186,6 @@ def stopped(draft: Draft, record: Record, trigger: Trigger) -> None:
 def stop_failed(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger, occurrence: Input) -> None:
     """End an offline without success: failed, reported; three types have their process killed (S56)."""
     _cancel_worker(draft, record)
-    wanted = not graph.told_to_stop(draft, record)
     record = draft.move(
         record,
         occurrence,
@@ -193,14 +202,14 @@ def stop_failed(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger
     )
     if occurrence is Input.OVERDUE and record.spec.traits.kill_when_offline_hangs:
         draft.act(actions.Kill(record.id))
-    if wanted:
+    if is_kept_up(draft, record):
         plan_restart(draft, record, HUNG_WORKER_RETRY_S)
 
 
 def clear(draft: Draft, record: Record) -> None:
     """Have what remains of a failed resource ended, so that it can start anew; its state stays failed."""
     op = draft.new_op()
-    record = _unwatch(draft, record)
+    record = unwatch(draft, record)
     workers = record.workers | {op}
     draft.put(record, op=op, phase=Phase.CLEARING, workers=workers, due=draft.now + record.spec.pending_timeout_s)
     draft.act(actions.Terminate(record.id, op))
@@ -215,11 +224,26 @@ def clear_failed(draft: Draft, record: Record) -> None:
     """Note that clearing did not succeed; that counts as an attempt, and nobody waits for it any more."""
     _cancel_worker(draft, record)
     record = draft.put(record, op=None, phase=None, due=None, remains=Remains.STUCK)
-    plan_restart(draft, record, HUNG_WORKER_RETRY_S)
+    if is_kept_up(draft, record):
+        plan_restart(draft, record, HUNG_WORKER_RETRY_S)
 
 
-def _why_offline(draft: Draft) -> str:
-    return "looksalive is ending" if draft.decision.draining else "taken offline on request"
+def is_kept_up(draft: Draft, record: Record) -> bool:
+    """Whether a resource that is down is to come back, at once or by way of its offline."""
+    return record.wanted and not record.removing and graph.is_here(draft, record) and not draft.decision.draining
+
+
+def why_offline(draft: Draft, record: Record) -> str:
+    """Say for people why a resource is taken offline that no provider takes down."""
+    if draft.decision.draining:
+        return "looksalive is ending"
+    if record.removing:
+        return "no longer in the store"
+    if not record.wanted:
+        return "taken offline on request"
+    if record.bounce:
+        return "being restarted on request"
+    return "waits for its new controller" if record.next_spec is not None else "its group is not on this node"
 
 
 def _cancel_worker(draft: Draft, record: Record) -> None:
@@ -228,11 +252,14 @@ def _cancel_worker(draft: Draft, record: Record) -> None:
 
 
 def _watch(draft: Draft, record: Record, *, alive: bool | None, confirming: bool = False) -> None:
+    if record.removing or record.next_spec is not None:
+        return  # the store says no longer how it is asked; it goes offline as soon as its dependents have
     draft.put(record, watched=True)
     draft.act(actions.Watch(record.id, record.incarnation, alive, confirming))
 
 
-def _unwatch(draft: Draft, record: Record) -> Record:
+def unwatch(draft: Draft, record: Record) -> Record:
+    """End the checks (S68); idempotent."""
     if not record.watched:
         return record
     draft.act(actions.Unwatch(record.id))

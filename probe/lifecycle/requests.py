@@ -10,6 +10,8 @@ from probe.lifecycle.events import Asked, Trigger, Verb
 from probe.lifecycle.world import Draft, Phase, Record, Refused, Remains, Request
 from probe.values import OpId, ResourceId, State
 
+_UPWARD = (Verb.ONLINE, Verb.RESTART)
+
 
 def ask(draft: Draft, event: Asked) -> None:
     """Grant or refuse a verb; what follows from a granted one is left to settling."""
@@ -26,38 +28,74 @@ def ask(draft: Draft, event: Asked) -> None:
     request = Request(op, event.verb, str(event.target), event.by, draft.now, remaining=len(targets))
     draft.decision.requests[op] = request
     draft.decision.answer = op
-    for record in targets:
+    for each in targets:
+        record = draft.record(each.id) or each  # one before it may have wanted it already
         _supersede(draft, record)
-        _carry_out(draft, event.verb, draft.put(record, request=op))
+        record = draft.put(record, request=op)
+        if event.verb in _UPWARD:
+            draft.decision.wishes[record.id] = True
+        _carry_out(draft, event.verb, record)
     if not targets:
         draft.decision.requests[op] = replace(request, state="done", ended_at=draft.now)
 
 
 def follow(draft: Draft, id: ResourceId) -> None:
-    """Note that a resource has reached, or can no longer reach, what was asked of it."""
+    """Note that a resource, or what stands on it, has reached or can no longer reach what was asked of it."""
     record = draft.record(id)
-    if record is None or record.request is None:
+    if record is None:
         return
-    request = draft.request(record.request)
-    if request is None or request.state != "pending":
+    _follow_one(draft, record)
+    if id in draft.decision.records and (not record.wanted or graph.has_given_up(record)):
+        for dependent in graph.dependent_ids(draft, id):
+            other = draft.record(dependent)
+            if other is not None:
+                _follow_one(draft, other)
+
+
+def _follow_one(draft: Draft, record: Record) -> None:
+    if record.request is None:
+        return
+    request = _pending(draft, record)
+    if request is None:
         draft.put(record, request=None)
         return
-    goal = State.ONLINE if request.verb in (Verb.ONLINE, Verb.RESTART) else State.OFFLINE
+    goal = State.ONLINE if request.verb in _UPWARD else State.OFFLINE
     if record.state is goal and not (record.bounce and goal is State.ONLINE):
         _count_down(draft, request)
-    elif record.state is State.FAILED and _has_given_up(record):
-        reason = f"{record.id} failed: {record.reason}" + (f" ({record.evidence})" if record.evidence else "")
-        _end(draft, request, "failed", reason)
+    elif graph.has_given_up(record) or record.wanted is not (goal is State.ONLINE):
+        _end(draft, request, "failed", _fate_of(record))
+    elif goal is State.ONLINE and record.state in (State.OFFLINE, State.FAILED):
+        provider = graph.hopeless_provider(draft, record)
+        if provider is None:
+            return
+        _end(draft, request, "failed", f"{record.id} waits: {_fate_of(provider)}")
     else:
         return
     draft.put(record, request=None)
 
 
+def _pending(draft: Draft, record: Record) -> Request | None:
+    request = None if record.request is None else draft.request(record.request)
+    return request if request is not None and request.state == "pending" else None
+
+
+def _fate_of(record: Record) -> str:
+    if record.removing:
+        return f"{record.id} is no longer in the store"
+    if record.state is not State.FAILED:
+        return f"{record.id} is to be {State.ONLINE if record.wanted else State.OFFLINE}"
+    return f"{record.id} failed: {record.reason}" + (f" ({record.evidence})" if record.evidence else "")
+
+
 def _same_request(draft: Draft, event: Asked, targets: list[Record]) -> OpId | None:
-    """Find the pending request that asks the same, so that asking twice is asking once."""
+    """Find the pending request that asks the same and is still obeyed, so that asking twice is asking once."""
+    upward = event.verb in _UPWARD
     for record in targets:
-        request = None if record.request is None else draft.request(record.request)
-        if request is not None and request.state == "pending":
+        if record.wanted is not upward or (upward and graph.hopeless_provider(draft, record) is not None):
+            return None
+    for record in targets:
+        request = _pending(draft, record)
+        if request is not None:
             same = request.verb is event.verb and request.target == str(event.target)
             return request.op if same else None
     return None
@@ -66,7 +104,7 @@ def _same_request(draft: Draft, event: Asked, targets: list[Record]) -> OpId | N
 def _targets(draft: Draft, target: ResourceId | str) -> list[Record]:
     if isinstance(target, ResourceId):
         record = draft.record(target)
-        return [] if record is None else [record]
+        return [] if record is None or record.removing else [record]
     group = draft.group(target)
     members = () if group is None else group.members
     return [record for record in (draft.record(id) for id in members) if record is not None]
@@ -94,10 +132,13 @@ def _refusal(draft: Draft, event: Asked, targets: list[Record]) -> Refused | Non
 def _carry_out(draft: Draft, verb: Verb, record: Record) -> None:
     match verb:
         case Verb.ONLINE:
-            for id in [record.id, *graph.provider_ids(draft, record.id)]:
-                _want(draft, id)
+            _want(draft, record.id)
+            for id in graph.provider_ids(draft, record.id):
+                _want_provider(draft, id)
         case Verb.OFFLINE:
-            draft.put(record, wanted=False, bounce=False)
+            # What did not stop the last time is tried once more.
+            again = record.remains is Remains.STUCK and record.phase is None
+            _refuse(draft, record, remains=Remains.SOME if again else record.remains)
         case Verb.RESTART:
             _want(draft, record.id)
             running = record.state not in (State.OFFLINE, State.FAILED) or record.remains is not Remains.NONE
@@ -105,12 +146,31 @@ def _carry_out(draft: Draft, verb: Verb, record: Record) -> None:
             if fresh is not None and record.spec.acts and running:
                 draft.put(fresh, bounce=True)
         case Verb.TERMINATE:
-            record = draft.put(record, wanted=False, bounce=False)
-            ending = record.state in (State.OFFLINE, State.OFFLINE_PENDING) or record.phase is Phase.CLEARING
-            if record.spec.acts and not ending:
+            record = _refuse(draft, record)
+            ended = record.state is State.OFFLINE and record.remains is Remains.NONE
+            if record.phase is Phase.STOPPING:
+                operations.hasten(draft, record)
+            elif record.spec.acts and not ended and record.phase is not Phase.CLEARING:
                 operations.stop(draft, record, Trigger.OPERATOR, terminate=True)
         case _:
             assert_never(verb)
+
+
+def _refuse(draft: Draft, record: Record, **changes: object) -> Record:
+    """Want a resource offline from now on."""
+    draft.decision.wishes[record.id] = False
+    return draft.put(record, wanted=False, bounce=False, **changes)
+
+
+def _want_provider(draft: Draft, id: ResourceId) -> None:
+    """Want online what another one stands on; an offline of it that was asked before is at an end."""
+    record = draft.record(id)
+    if record is None or record.removing:
+        return
+    if not record.wanted:
+        draft.decision.wishes[id] = True
+        _supersede(draft, record)
+    _want(draft, id)
 
 
 def _want(draft: Draft, id: ResourceId) -> None:
@@ -134,15 +194,6 @@ def _supersede(draft: Draft, record: Record) -> None:
     request = draft.request(record.request)
     if request is not None and request.state == "pending":
         _end(draft, request, "failed", f"superseded by a later request for {record.id}")
-
-
-def _has_given_up(record: Record) -> bool:
-    """Whether nothing more will be tried now."""
-    if record.phase is not None or record.root_cause is not None:
-        return False
-    if not record.spec.acts:
-        return record.wanted
-    return record.spent if record.wanted else record.remains is Remains.STUCK
 
 
 def _count_down(draft: Draft, request: Request) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 
-from probe.lifecycle import actions, configure, graph, operations, requests
+from probe.lifecycle import configure, graph, operations, requests
 from probe.lifecycle.events import Trigger
 from probe.lifecycle.world import Draft, Phase, Record, Remains
 from probe.values import Reason, ResourceId, State
 
-ROUNDS_PER_RESOURCE_MAX = 64  # a resource considered more often in one step is a bug of ours
+ROUNDS_PER_RESOURCE_MAX = 1_000  # a resource considered more often in one step is a bug of ours
 
 
 class Unsettled(Exception):
@@ -23,13 +23,9 @@ class Unsettled(Exception):
 
 def settle(draft: Draft, subject: ResourceId | None) -> None:
     """Consider what was touched until nothing more follows. `subject` is whom the event was about."""
-    queue: deque[ResourceId] = deque()
-    waiting: set[ResourceId] = set()
+    waiting = _Waiting(draft)
     counts: dict[ResourceId, int] = {}
-    _enqueue(draft, queue, waiting)
-    while queue:
-        id = queue.popleft()
-        waiting.discard(id)
+    while (id := waiting.next()) is not None:
         record = draft.record(id)
         if record is None:
             continue
@@ -38,18 +34,50 @@ def settle(draft: Draft, subject: ResourceId | None) -> None:
             raise Unsettled(f"{record} and does not come to rest")
         _consider(draft, record, draft.trigger if id == subject or subject is None else Trigger.DEPENDENCY)
         requests.follow(draft, id)
-        _enqueue(draft, queue, waiting)
 
 
-def _enqueue(draft: Draft, queue: deque[ResourceId], waiting: set[ResourceId]) -> None:
-    touched, draft.touched = draft.touched, {}
-    for id in touched:
-        record = draft.record(id)
-        near = () if record is None else (*record.spec.depends_on, *draft.dependents(id))
-        for each in (id, *near):
-            if each not in waiting:
-                waiting.add(each)
-                queue.append(each)
+class _Waiting:
+    """Who is to be considered: what was touched, its providers, and everything that stands on it.
+
+    Those further up hear of it even when what lies between has not changed: whether they may run depends on the whole
+    chain below them, as far down as resources act.
+    """
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._queue: deque[ResourceId] = deque()
+        self._waiting: set[ResourceId] = set()
+        self._passing_on: set[ResourceId] = set()
+
+    def next(self) -> ResourceId | None:
+        """Take the next one, or None when all is at rest."""
+        touched, self._draft.touched = self._draft.touched, {}
+        for id in touched:
+            self._add(id)
+            record = self._draft.record(id)
+            for provider in () if record is None else record.spec.depends_on:
+                self._add(provider)
+            self._pass_on(id)
+        if not self._queue:
+            return None
+        id = self._queue.popleft()
+        self._waiting.discard(id)
+        if id in self._passing_on:
+            self._passing_on.discard(id)
+            record = self._draft.record(id)
+            if record is not None and record.spec.acts:
+                self._pass_on(id)
+        return id
+
+    def _pass_on(self, id: ResourceId) -> None:
+        for dependent in self._draft.dependents(id):
+            self._add(dependent)
+            self._passing_on.add(dependent)
+
+    def _add(self, id: ResourceId) -> None:
+        if id not in self._waiting:
+            self._waiting.add(id)
+            self._queue.append(id)
 
 
 def _consider(draft: Draft, record: Record, trigger: Trigger) -> None:
@@ -65,23 +93,41 @@ def _consider(draft: Draft, record: Record, trigger: Trigger) -> None:
 
 
 def _consider_offline(draft: Draft, record: Record, trigger: Trigger) -> None:
-    if record.removing:
-        configure.forget(draft, record)
-        return
-    if record.next_spec is not None:
-        draft.act(actions.Close(record.id))
-        draft.act(actions.Open(record.id))
-        record = draft.put(record, spec=record.next_spec, next_spec=None)
-    if record.bounce:
-        record = draft.put(record, bounce=False)
     if record.remains is Remains.SOME and graph.must_not_be_found_running(draft, record):
         if not graph.has_blockers(draft, record):
             operations.stop(draft, record, trigger)
         return
-    if graph.must_stop(draft, record) or draft.decision.draining or record.workers:
+    if record.removing:
+        requests.follow(draft, record.id)  # it will not be there to be followed
+        if not record.workers:  # S55: if it comes back, they still count
+            configure.forget(draft, record)
         return
-    if not record.spec.acts or graph.providers_online(draft, record):
+    if record.next_spec is not None:
+        record = configure.take_over(draft, record)
+    if record.bounce:
+        record = draft.put(record, bounce=False)
+    if not graph.is_here(draft, record):
+        record = configure.close(draft, record)
+    elif not (graph.must_stop(draft, record) or draft.decision.draining or record.workers) and (
+        not record.spec.acts or graph.providers_online(draft, record)
+    ):
         operations.start(draft, record, trigger)
+        return
+    _tell_what_holds(draft, record)
+
+
+def _tell_what_holds(draft: Draft, record: Record) -> None:
+    """Keep the reason of an offline resource true: who holds it, or that somebody wants it so."""
+    if not operations.is_kept_up(draft, record):
+        if record.root_cause is not None:
+            evidence = operations.why_offline(draft, record)
+            draft.put(record, root_cause=None, reason=Reason.SERVICE_STOPPED, evidence=evidence)
+        return
+    cause = graph.down_provider(draft, record)
+    if cause is None and record.root_cause is not None:  # on its way back; another one may not be
+        cause = graph.root_cause(draft, record) or record.root_cause
+    if cause != record.root_cause:
+        draft.put(record, root_cause=cause, reason=Reason.DEPENDENCY_DOWN, evidence=f"waits for {cause}")
 
 
 def _consider_running(draft: Draft, record: Record, trigger: Trigger) -> None:
@@ -105,7 +151,14 @@ def _consider_failed(draft: Draft, record: Record, trigger: Trigger) -> None:
 def _take_down_failed(draft: Draft, record: Record, trigger: Trigger) -> None:
     if not record.spec.acts:
         operations.stop(draft, record, trigger)
-    elif record.remains is Remains.SOME or (record.remains is Remains.STUCK and record.bounce and not record.workers):
+    elif record.remains is Remains.STUCK and operations.is_kept_up(draft, record):
+        if record.spent or record.due is not None:
+            return
+        if record.workers:  # S55, as below
+            operations.plan_restart(draft, record, operations.HUNG_WORKER_RETRY_S)
+        elif not graph.has_blockers(draft, record):
+            operations.stop(draft, record, trigger)
+    elif record.remains is Remains.SOME:
         if not graph.has_blockers(draft, record):
             operations.stop(draft, record, trigger)
     elif record.remains is Remains.NONE or record.removing:
@@ -133,14 +186,18 @@ def _bring_back(draft: Draft, record: Record, trigger: Trigger) -> None:
 
 def _blame(draft: Draft, record: Record) -> Record:
     """Keep a failed resource's reason true while its providers fail and recover: theirs first, then its own."""
-    cause = graph.root_cause(draft, record)
-    if cause == record.root_cause or record.failure is None:
+    cause = graph.root_cause(draft, record) if record.wanted else None
+    failure = record.failure
+    if cause == record.root_cause or failure is None:
         return record
     if cause is not None:
         changes: dict[str, object] = {"root_cause": cause, "reason": Reason.DEPENDENCY_DOWN}
-        if record.root_cause is None and record.spec.acts and record.phase is None:
+        if record.root_cause is None and record.spec.acts:
             # What was planned, or given up, was for another's fault: the provider's return gives one new try.
             attempts = record.attempts if record.spent else record.attempts[:-1]
-            changes |= {"attempts": attempts, "spent": False, "due": None}
+            changes |= {"attempts": attempts, "spent": False}
+            if record.phase is None:  # else it is the clearing that is due
+                changes["due"] = None
+                record = operations.unwatch(draft, record)
         return draft.put(record, **changes)
-    return draft.put(record, root_cause=None, reason=record.failure.reason)
+    return draft.put(record, root_cause=None, reason=failure.reason)

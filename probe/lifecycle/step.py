@@ -54,7 +54,7 @@ def step(world: World, event: Event, now: float) -> Decision:
             subject = event.id
             _probed(draft, event)
         case Tick():
-            for id in draft.due():
+            for id in draft.due(event.only):
                 _overdue(draft, id)
         case Drained():
             _drain(draft)

@@ -4,7 +4,7 @@ Rules:
 1. A record is never changed, only replaced; a step replaces the records it touches and no other.
 2. `step` writes into a `Draft` over the world; the world itself changes only in `World.apply`, which the runtime calls.
    A draft that is thrown away is a plan.
-3. `due` is one time per record; the heap may hold stale entries, which are dropped when they surface.
+3. `due` is one time per record; the heap may hold stale entries, which are dropped when they surface or grow many.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from probe.lifecycle.transitions import Input, move
 from probe.values import Incarnation, OpId, Reason, ResourceId, State, Verdict
 
 REQUESTS_MAX = 256
+DUE_STALE_MAX = 64  # stale entries of the heap kept beyond one a resource
 NEVER_STARTED = Incarnation(0)
 
 
@@ -52,6 +53,7 @@ class Record:
     bounce: bool = False  # go offline once, then come back
     removing: bool = False  # gone from the store; vanishes when offline
     next_spec: Spec | None = None  # takes effect when offline
+    opened: Spec | None = None  # as it was when the resource was opened here (S47); None: it is not
     incarnation: Incarnation = NEVER_STARTED
     op: OpId | None = None
     phase: Phase | None = None
@@ -145,6 +147,7 @@ class Decision:
     transitions: list[Transition] = field(default_factory=list)
     restarted: list[ResourceId] = field(default_factory=list)
     answer: OpId | Refused | None = None
+    wishes: dict[ResourceId, bool] = field(default_factory=dict)  # what an operator wants from now on: online or not
 
 
 class World:
@@ -169,6 +172,9 @@ class World:
             self.records[id] = record
             if record.due is not None and (before is None or before.due != record.due):
                 heapq.heappush(self._due, (record.due, id))
+        if len(self._due) > 2 * len(self.records) + DUE_STALE_MAX:
+            self._due = [(record.due, id) for id, record in self.records.items() if record.due is not None]
+            heapq.heapify(self._due)
         for name, group in decision.groups.items():
             if group is None:
                 self.groups.pop(name, None)
@@ -196,6 +202,11 @@ class World:
                 return at
             heapq.heappop(self._due)
         return None
+
+    def forget_due(self, id: ResourceId) -> None:
+        """Take no notice of a resource's due time until it gets another one: a step over it does not succeed."""
+        self._due = [entry for entry in self._due if entry[1] != id]
+        heapq.heapify(self._due)
 
     def due_before(self, now: float) -> list[ResourceId]:
         """List whose time has come, each once, earliest first, without forgetting them."""
@@ -248,9 +259,10 @@ class Draft:
         """Return an operator's request."""
         return self.decision.requests.get(op) or self._world.requests.get(op)
 
-    def due(self) -> list[ResourceId]:
-        """List whose time has come."""
-        return self._world.due_before(self.now)
+    def due(self, only: ResourceId | None = None) -> list[ResourceId]:
+        """List whose time has come; `only` looks at one."""
+        due = self._world.due_before(self.now)
+        return due if only is None else [id for id in due if id == only]
 
     def all_ids(self) -> list[ResourceId]:
         """List every resource (only for events about all of them)."""

@@ -176,6 +176,8 @@ class Scenario:
 def _value(kind: str, text: str) -> object:
     if text == "null":
         return None
+    if kind == "str":
+        return text
     if "bool" in kind:
         return text == "true"
     return int(text) if kind == "int" else float(text)
