@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from probe.controllers.container import CONTAINER_PARAMETERS, ContainerController, container_problems
 from probe.controllers.contract import Controller, ControllerError, OnExit, ServiceSpec, Spawn
+from probe.controllers.exec import EXEC_PARAMETERS, ExecController, exec_problems
 from probe.controllers.none import NoController
+from probe.controllers.ocf import OCF_PARAMETERS, OcfController, ocf_problems
 from probe.controllers.parameters import PROCESS_PARAMETERS, none_problems, process_problems
 from probe.controllers.process import ProcessController
 from probe.controllers.reading import Parameter
+from probe.controllers.supervisord import SUPERVISORD_PARAMETERS, SupervisordController, supervisord_problems
+from probe.controllers.systemd import SYSTEMD_PARAMETERS, SystemdController, systemd_problems
 from probe.environment import Environment
 from probe.resources.checking import ControllerKind
 
@@ -27,21 +32,27 @@ CONTROLLER_KINDS: Mapping[str, ControllerKind] = {
     for kind in (
         ControllerKind("none", NoController.acts, NoController.ours_to_stop, none_problems),
         ControllerKind("process", ProcessController.acts, ProcessController.ours_to_stop, process_problems),
+        ControllerKind("systemd", SystemdController.acts, SystemdController.ours_to_stop, systemd_problems),
+        ControllerKind("container", ContainerController.acts, ContainerController.ours_to_stop, container_problems),
+        ControllerKind("exec", ExecController.acts, ExecController.ours_to_stop, exec_problems),
+        ControllerKind("ocf", OcfController.acts, OcfController.ours_to_stop, ocf_problems),
+        ControllerKind(
+            "supervisord", SupervisordController.acts, SupervisordController.ours_to_stop, supervisord_problems
+        ),
     )
 }
-
 
 PARAMETERS: Mapping[str, tuple[Parameter, ...]] = {
     "none": (),
     "process": PROCESS_PARAMETERS,
+    "exec": EXEC_PARAMETERS,
+    "ocf": OCF_PARAMETERS,
+    "supervisord": SUPERVISORD_PARAMETERS,
 }
 
 
 def controllers_by_kind(
-    environment: Environment,
-    state_dir: str,
-    on_exit: OnExit,
-    spawn: Spawn,  # noqa: ARG001 - for the kinds that look by themselves
+    environment: Environment, state_dir: str, on_exit: OnExit, spawn: Spawn
 ) -> dict[str, Controller]:
     """Make one controller of each kind; `on_exit` is called on the loop when a service ended by itself.
 
@@ -50,4 +61,7 @@ def controllers_by_kind(
     return {
         "none": NoController(),
         "process": ProcessController(environment, state_dir, on_exit),
+        "exec": ExecController(environment, state_dir, on_exit, spawn),
+        "ocf": OcfController(environment, state_dir, on_exit, spawn),
+        "supervisord": SupervisordController(environment, on_exit, spawn),
     }
