@@ -81,6 +81,7 @@ def recover(draft: Draft, record: Record, trigger: Trigger, verdict: Verdict) ->
         remains=Remains.NONE,
         failure=None,
         root_cause=None,
+        held=None,
         reason=verdict.reason,
         evidence=verdict.evidence,
     )
@@ -97,6 +98,7 @@ def fail(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger, occur
         op=None,
         phase=None,
         due=None,
+        held=None,
         failure=verdict,
         root_cause=cause,
         reason=Reason.DEPENDENCY_DOWN if cause else verdict.reason,
@@ -129,7 +131,7 @@ def stop(draft: Draft, record: Record, trigger: Trigger, *, terminate: bool = Fa
     held = not graph.told_to_stop(draft, record) and not draft.decision.draining
     cause = graph.holding_provider(draft, record) if held else None
     _cancel_worker(draft, record)
-    record = unwatch(draft, record)
+    record = draft.put(unwatch(draft, record), held=None)
     reason = Reason.DEPENDENCY_DOWN if held else Reason.SERVICE_STOPPED
     evidence = f"waits for {cause}" if held else why_offline(draft, record)
     if not record.spec.acts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from probe.lifecycle import configure, graph, operations, requests
+from probe.lifecycle import blame, configure, graph, operations, requests
 from probe.lifecycle.events import Trigger
 from probe.lifecycle.world import Draft, Phase, Record, Remains
 from probe.values import Reason, ResourceId, State
@@ -131,6 +131,9 @@ def _tell_what_holds(draft: Draft, record: Record) -> None:
 
 
 def _consider_running(draft: Draft, record: Record, trigger: Trigger) -> None:
+    if record.held is not None and graph.root_cause(draft, record) is not None:
+        blame.release(draft, record)
+        return
     if record.spec.acts:
         if graph.must_stop(draft, record) and not graph.has_blockers(draft, record):
             operations.stop(draft, record, trigger)
@@ -139,7 +142,7 @@ def _consider_running(draft: Draft, record: Record, trigger: Trigger) -> None:
 
 
 def _consider_failed(draft: Draft, record: Record, trigger: Trigger) -> None:
-    record = _blame(draft, record)
+    record = blame.keep_true(draft, record)
     if record.phase is Phase.CLEARING:
         return
     if graph.told_to_stop(draft, record):
@@ -182,22 +185,3 @@ def _bring_back(draft: Draft, record: Record, trigger: Trigger) -> None:
         draft.decision.restarted.append(record.id)
         record = draft.put(record, restarts=record.restarts + 1)
         operations.start(draft, record, trigger)
-
-
-def _blame(draft: Draft, record: Record) -> Record:
-    """Keep a failed resource's reason true while its providers fail and recover: theirs first, then its own."""
-    cause = graph.root_cause(draft, record) if record.wanted else None
-    failure = record.failure
-    if cause == record.root_cause or failure is None:
-        return record
-    if cause is not None:
-        changes: dict[str, object] = {"root_cause": cause, "reason": Reason.DEPENDENCY_DOWN}
-        if record.root_cause is None and record.spec.acts:
-            # What was planned, or given up, was for another's fault: the provider's return gives one new try.
-            attempts = record.attempts if record.spent else record.attempts[:-1]
-            changes |= {"attempts": attempts, "spent": False}
-            if record.phase is None:  # else it is the clearing that is due
-                changes["due"] = None
-                record = operations.unwatch(draft, record)
-        return draft.put(record, **changes)
-    return draft.put(record, root_cause=None, reason=failure.reason)

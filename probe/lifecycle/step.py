@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from probe.lifecycle import configure, operations, requests
+from probe.lifecycle import blame, configure, operations, requests
 from probe.lifecycle.events import (
     Asked,
     Configured,
@@ -141,7 +141,9 @@ def _probed(draft: Draft, event: Probed) -> None:
         case State.ONLINE_PENDING, False if not record.spec.acts:
             operations.fail(draft, record, verdict, draft.trigger)
         case State.ONLINE, False:
-            operations.fail(draft, record, verdict, draft.trigger)
+            blame.fail_or_hold(draft, record, verdict)
+        case State.ONLINE, True if record.held is not None:
+            draft.put(record, held=None, due=None)
         case State.FAILED, True if record.wanted and record.phase is None:
             operations.recover(draft, record, draft.trigger, verdict)
         case _:
@@ -160,6 +162,8 @@ def _overdue(draft: Draft, id: ResourceId) -> None:
             operations.stop_failed(draft, record, verdict, draft.trigger, Input.OVERDUE)
         case State.FAILED if record.phase is Phase.CLEARING:
             operations.clear_failed(draft, record)
+        case _ if record.held is not None:
+            blame.release(draft, record)
         case _:  # the restart's or the retry's time has come; settling begins it
             draft.put(record, due=None, spent=False)
 

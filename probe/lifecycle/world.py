@@ -43,6 +43,14 @@ class Remains(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A failure that waits for its providers' re-check, or (without a verdict) an old blame that waits for its own."""
+
+    verdict: Verdict | None
+    trigger: Trigger
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Everything the core knows of one resource at one moment. Times are those of `step`'s `now`, in seconds."""
 
@@ -66,6 +74,7 @@ class Record:
     watched: bool = False
     reason: Reason = Reason.NOT_YET
     evidence: str = ""
+    held: Held | None = None  # what is not said yet, until `due`
     failure: Verdict | None = None  # its own last failure, also while `reason` blames a provider
     root_cause: ResourceId | None = None
     request: OpId | None = None  # the operator's verb that waits for this resource

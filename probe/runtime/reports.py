@@ -16,7 +16,8 @@ def report_resource(
 ) -> ResourceReport:
     """Describe one resource at `now`; `reading` is what the cache holds of it."""
     stale = reading is not None and record.watched and reading.stale(now)
-    level = reading.alive if reading is not None and reading.alive is not None else True
+    held = record.held is not None  # its failure is not published yet: its providers are being asked
+    level = reading.alive if reading is not None and reading.alive is not None and not held else True
     verdict, reason, evidence = _last_word(record, reading, stale=stale)
     return ResourceReport(
         id=record.id,

@@ -1,0 +1,76 @@
+"""Who is to blame: a failure is put down to the one resource that caused it (DESIGN section 5.2).
+
+1. A resource that stands on others which can be asked does not publish a failed check at once: its providers are
+   re-checked now, and for `HOLD_S` at most its failure is held. A provider that fails meanwhile is the cause, and the
+   resource is `dependency_down` under it; a good check meanwhile ends the matter.
+2. What is certain without asking anybody (its process ended) is never held.
+3. When a provider is back, those that were blamed on it are re-checked before anything new is said of them.
+Only the publication waits; the checks never do.
+"""
+
+from __future__ import annotations
+
+from probe.lifecycle import actions, graph, operations
+from probe.lifecycle.world import Draft, Held, Record
+from probe.values import Reason, State, Verdict
+
+HOLD_S = 0.25
+
+
+def fail_or_hold(draft: Draft, record: Record, verdict: Verdict) -> None:
+    """Fail an online resource whose check failed, or hold that until its providers have been asked."""
+    if record.held is not None:
+        draft.put(record, held=Held(verdict, record.held.trigger))
+        return
+    asked = [
+        provider
+        for id in graph.provider_ids(draft, record.id)
+        if (provider := draft.record(id)) is not None and provider.watched and provider.state is State.ONLINE
+    ]
+    if not asked or graph.root_cause(draft, record) is not None:
+        operations.fail(draft, record, verdict, draft.trigger)
+        return
+    for provider in asked:
+        draft.act(actions.Verify(provider.id))
+    draft.put(record, held=Held(verdict, draft.trigger), due=draft.now + HOLD_S)
+
+
+def release(draft: Draft, record: Record) -> None:
+    """Say what was held: the wait is over, or the cause is known."""
+    held = record.held
+    assert held is not None
+    record = draft.put(record, held=None, due=None)
+    if record.state is State.ONLINE and held.verdict is not None:
+        operations.fail(draft, record, held.verdict, held.trigger)
+    elif record.state is State.FAILED and record.failure is not None and graph.root_cause(draft, record) is None:
+        draft.put(record, root_cause=None, reason=record.failure.reason)
+
+
+def keep_true(draft: Draft, record: Record) -> Record:
+    """Keep a failed resource's reason true while its providers fail and recover: theirs first, then its own."""
+    cause = graph.root_cause(draft, record) if record.wanted else None
+    failure = record.failure
+    if cause == record.root_cause or failure is None:
+        return record
+    if cause is not None:
+        return _put_down_to(draft, record, cause)
+    if record.watched and not record.spec.acts:  # it is asked once more before anything is said
+        if record.held is None:
+            draft.act(actions.Verify(record.id))
+            return draft.put(record, held=Held(None, draft.trigger), due=draft.now + HOLD_S)
+        return record
+    return draft.put(record, root_cause=None, reason=failure.reason)
+
+
+def _put_down_to(draft: Draft, record: Record, cause: object) -> Record:
+    changes: dict[str, object] = {"root_cause": cause, "reason": Reason.DEPENDENCY_DOWN}
+    if record.held is not None:
+        changes |= {"held": None, "due": None}
+    if record.root_cause is None and record.spec.acts:
+        # What was planned, or given up, was for another's fault: the provider's return gives one new try.
+        attempts = record.attempts if record.spent else record.attempts[:-1]
+        changes |= {"attempts": attempts, "spent": False}
+        if record.phase is None:  # else it is the clearing that is due
+            changes["due"] = None
+            record = operations.unwatch(draft, record)
+    return draft.put(record, **changes)
