@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -58,14 +59,20 @@ class NetlinkListeners:
 
 
 class NetlinkEvents:
-    """`ListenerEvents`: one netlink socket, read when the loop says so."""
+    """`ListenerEvents`: one netlink socket, read when the loop says so.
+
+    The loop is shown an epoll around it: an overrun is an error condition of the socket, and libuv (uvloop) never again
+    asks about a descriptor that had one.
+    """
 
     def __init__(self, on_gone: Callable[[list[Gone]], None], on_overrun: Callable[[], None]) -> None:
         self._on_gone = on_gone
         self._on_overrun = on_overrun
         self._loop = asyncio.get_running_loop()
         self._socket = _join()
-        self._loop.add_reader(self._socket.fileno(), self.drain)
+        self._epoll = select.epoll()
+        self._epoll.register(self._socket, select.EPOLLIN)
+        self._loop.add_reader(self._epoll.fileno(), self.drain)
 
     def drain(self) -> None:
         """Tell what lies in the socket's queue; what is beyond a pass is left for the next."""
@@ -88,8 +95,9 @@ class NetlinkEvents:
 
     def close(self) -> None:
         """Leave the loop and the groups."""
-        if self._socket.fileno() >= 0:
-            self._loop.remove_reader(self._socket.fileno())
+        if not self._epoll.closed:
+            self._loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
             self._socket.close()
 
 
