@@ -65,7 +65,7 @@ class Dial(Connection):
         """Tell the verdict and close."""
         try:
             now = self._engine.clock.now()
-            if self.result is None and not self.closed and not self._record().ended:
+            if self.result is None and not self.closed and not self._record(now).ended:
                 self._happened(Happening.BROKEN if self._stands else Happening.UNCONNECTED, now)
             self._tell(verdict, now)
         finally:
@@ -105,7 +105,7 @@ class Dial(Connection):
 
     # --- what is kept of it ---
 
-    def _record(self) -> Recording:
+    def _record(self, now: float) -> Recording:
         """Return the recording. It begins here, with what has happened until now told again (rule 4)."""
         recording = self._recording
         if recording is None:
@@ -114,7 +114,7 @@ class Dial(Connection):
             return recording
         recording.begun = True
         target, took_s = self._target, dict(self._stages)
-        at_s = until_now_s = self._engine.clock.now() - self._started
+        at_s = until_now_s = now - self._started
         if self._stands:
             at_s = took_s.get(_CONNECT, until_now_s)
             recording.note(at_s, Happening.CONNECTED)
@@ -133,7 +133,7 @@ class Dial(Connection):
         return self._connected or bool(self._stages)
 
     def _happened(self, what: Happening, now: float) -> None:
-        self._record().note(now - self._started, what)
+        self._record(now).note(now - self._started, what)
 
     # --- the deadline ---
 
@@ -235,7 +235,7 @@ class Dial(Connection):
             verdict = self._target.check.glance(plaintext)
             if verdict is not None:
                 if verdict.reason is not _MATCHED or self._recording is not None:
-                    self._record().received(now - self._started, plaintext)
+                    self._record(now).received(now - self._started, plaintext)
                 if conversation is not None and verdict.stage is not None and verdict.stage is not self._stage:
                     self._note(verdict.stage, now)
                 try:
@@ -248,7 +248,7 @@ class Dial(Connection):
         answer = conversation.received(plaintext)
         verdict = conversation.verdict
         if verdict is None or verdict.reason is not _MATCHED or self._recording is not None:
-            self._record().received(now - self._started, plaintext)
+            self._record(now).received(now - self._started, plaintext)
         self._respond(conversation, answer, now)
 
     def _begin_silent(self) -> Conversation:

@@ -62,5 +62,7 @@ async def _dial(engine: Engine, target: Target) -> Result:
     results: list[Result] = []
     dial = engine.dial(target, results.append, closed.set_result)
     goodbye_s = await closed
-    result = results[0]._replace(moments=dial.moments)
+    result = results[0]
+    if engine.explains:
+        result = result._replace(moments=dial.moments)  # the goodbye too
     return result._replace(stages=(*result.stages, (Stage.QUIT, goodbye_s))) if goodbye_s else result

@@ -5,11 +5,11 @@ The API answers with it, `check --explain --json` prints it, `check --replay` re
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-from bindings.model import VirtualServer
+from bindings.model import Protocol, VirtualServer
 from probe.monitor.escapes import escape
 from probe.monitor.mask import MASKED, Mask, is_secret
 from probe.monitor.recording import Direction, Moments
@@ -38,7 +38,7 @@ class Transcript(msgspec.Struct, frozen=True, rename={"pieces": "transcript"}):
 
     time: float  # of the dial, seconds since the epoch
     times: int
-    protocol: str
+    protocol: Protocol
     binding: str
     secure: bool
     address: str
@@ -60,7 +60,7 @@ def transcript_of(result: Result, time: float, times: int = 1) -> Transcript:
     return Transcript(
         time=time,
         times=times,
-        protocol=target.protocol,
+        protocol=cast("Protocol", target.protocol),
         binding=target.binding,
         secure=target.tls is not None,
         address=target.text,
