@@ -6,18 +6,66 @@ with `tests.e2e.servers.misbehaving.Peer`, whose rules hold here too: nothing bl
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from tests.e2e.servers.misbehaving import ENDLESS_BYTES_MAX, READ_BYTES, RESET_ON_CLOSE, Behaviour, Peer
 
 LINE_BYTES_MAX = 64 * 1024
 PIECE_GAP_S = 0.001  # enough for the kernel to hand each byte on by itself
 
+Answer = TypeVar("Answer")
+
 
 class Over(Exception):
     """The connection is over; nothing more is to be done with it."""
+
+
+class TlsConnection:
+    """The server's side of TLS over a connection that stays its owner's, as far as a script needs it.
+
+    Not `SSLContext.wrap_socket`: that leaks its socket when the client resets the connection at the wrong moment.
+    """
+
+    def __init__(self, connection: socket.socket, context: ssl.SSLContext) -> None:
+        self._connection = connection
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._session = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.setsockopt = connection.setsockopt
+        self.shutdown = connection.shutdown
+        self._exchange(self._session.do_handshake)
+
+    def sendall(self, data: bytes) -> None:
+        """Encrypt and send."""
+        self._exchange(lambda: self._session.write(data))
+
+    def recv(self, bytes_max: int) -> bytes:
+        """Return what came next, nothing at the end."""
+        try:
+            return self._exchange(lambda: self._session.read(bytes_max))
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return b""
+
+    def _exchange(self, step: Callable[[], Answer]) -> Answer:
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                self._flush()
+                data = self._connection.recv(READ_BYTES)
+                if data:
+                    self._incoming.write(data)
+                else:
+                    self._incoming.write_eof()
+            finally:
+                self._flush()  # the alert that says what was wrong, too
+
+    def _flush(self) -> None:
+        if data := self._outgoing.read():
+            self._connection.sendall(data)
 
 
 class Talk:
@@ -25,7 +73,7 @@ class Talk:
 
     def __init__(self, peer: Peer, connection: socket.socket, contexts: Mapping[str, ssl.SSLContext]) -> None:
         self.peer = peer
-        self.connection = connection
+        self.connection: socket.socket | TlsConnection = connection
         self.contexts = contexts  # by the certificate's name
         self._read = b""
 
@@ -33,9 +81,14 @@ class Talk:
         """Do what the script says, in order. Raises Over where it ends the connection."""
         for act in script:
             if isinstance(act, bytes):
-                self.peer.send(self.connection, act)
+                self.send(act)
             else:
                 act(self)
+
+    def send(self, data: bytes) -> None:
+        """Send and count it."""
+        self.connection.sendall(data)
+        self.peer.sent += len(data)
 
     def line(self) -> bytes:
         """Return the next line of the client without its end. Raises Over at its end of stream."""
@@ -108,7 +161,7 @@ def pieces(data: bytes, gap_s: float = PIECE_GAP_S) -> Act:
     def act(talk: Talk) -> None:
         talk.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in data:
-            talk.peer.send(talk.connection, bytes((byte,)))
+            talk.send(bytes((byte,)))
             if not talk.peer.pause(gap_s):
                 raise Over
 
@@ -121,7 +174,7 @@ def endless(piece: bytes) -> Act:
     def act(talk: Talk) -> None:
         sent = 0
         while sent < ENDLESS_BYTES_MAX:
-            talk.peer.send(talk.connection, piece)
+            talk.send(piece)
             sent += len(piece)
         raise Over
 
@@ -148,7 +201,8 @@ def shake(certificate: str = "good") -> Act:
     """Go on over TLS, with the certificate (or the context) of that name."""
 
     def act(talk: Talk) -> None:
-        talk.connection = talk.contexts[certificate].wrap_socket(talk.connection, server_side=True)
+        assert isinstance(talk.connection, socket.socket), "TLS inside TLS is not spoken"
+        talk.connection = TlsConnection(talk.connection, talk.contexts[certificate])
 
     return act
 
@@ -158,12 +212,7 @@ def plays(script: Script, contexts: Mapping[str, ssl.SSLContext]) -> Behaviour:
 
     def behave(peer: Peer, connection: socket.socket) -> None:
         talk = Talk(peer, connection, contexts)
-        try:
+        with contextlib.suppress(Over):
             talk.play((*script, hang))
-        except Over:
-            pass
-        finally:
-            if talk.connection is not connection:
-                talk.connection.close()
 
     return behave

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import socket
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -51,7 +50,7 @@ class Answer:
     reason: Reason
     stage: Stage | None
     evidence: str
-    took_s: float
+    took_s: float  # to the verdict; a goodbye may follow
 
 
 @contextlib.contextmanager
@@ -76,11 +75,9 @@ def ask(stood: Standing) -> Answer:
 async def _ask(stood: Standing) -> Answer:
     network = Starved() if stood.row.ground == "starved" else RealNetwork()
     server = virtual_server(stood)
-    started = time.monotonic()
     results = await probe_once(with_network(real_environment(), cast("Network", network)), server)
-    took_s = time.monotonic() - started
-    verdict = judge(server.binding_policy, results).verdict
-    return Answer(verdict.reason, verdict.stage, verdict.evidence, took_s)
+    result = judge(server.binding_policy, results)
+    return Answer(result.verdict.reason, result.verdict.stage, result.verdict.evidence, result.ended - result.started)
 
 
 def virtual_server(stood: Standing) -> VirtualServer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from tests.house import ROOT
@@ -56,8 +57,9 @@ def _head(checkers: Sequence[Checker], versions: Mapping[str, str]) -> Iterator[
 # Misbehaving servers, and what each must be called
 
 {len(ROWS)} servers, each a script behind a real socket, and the verdict that each must get. Our own verdicts are held
-by `tests/truth/test_table.py` on every run of the tests. The others' were measured, not looked up: `{COMMAND}`
-asks each of them about the same server and writes this page. Measured with {told}, Debian's packages.
+by `tests/truth/test_table.py` on every run of the tests. The others' were measured, not looked up:
+`{COMMAND}` asks each of them about the same server and writes this page.
+Measured with {told} (Debian's packages).
 
 How to read it:
 
@@ -69,23 +71,33 @@ How to read it:
 - Everybody gets a time-out much longer than any healthy server of the table needs: we {TIMEOUT_S} s, the others
   {PEERS_TIMEOUT_S} s, since most of them count in whole seconds.
 - Everybody is configured as its documentation says. blackbox_exporter: the http prober and the tcp prober, with
-  `^220`, `^\\+OK` and `^\\* (OK|PREAUTH)`, each up to the end of the word, and its documentation's STARTTLS modules.
+  `^220`, `^\\+OK` and `^\\* (OK|PREAUTH)`, each up to the end of the word, and its documentation's STARTTLS modules
+  (the one for IMAP wants STARTTLS listed in the greeting).
   HAProxy: `option smtpchk EHLO`, `option httpchk` with `http-check expect`, `tcp-check expect` with the same patterns,
   `rise 1 fall 1`. monitoring-plugins: check_smtp, check_ssmtp, check_pop, check_imap, check_tcp, check_http; WARNING
   and CRITICAL are failed. monit: `protocol smtp`, `lmtp`, `pop`, `imap`, `http`, and `verify: enable`.
 - *Our choice* marks rows whose answer is a bound of ours, or a choice that the standards leave (a server that greets
-  and then hangs up is alive, since S31 asks for the greeting): nobody is called wrong there for deciding otherwise."""
+  and then hangs up is alive, since S31 asks for the greeting): nobody is called wrong there for deciding otherwise.
+- One run is shown. Some answers change from run to run: monit, after what is no status line, judges a status that was
+  never set, and HAProxy's smtpchk depends on how an answer falls into segments."""
 
 
 def _sums(measured: Measured, checkers: Sequence[Checker]) -> Iterator[str]:
-    yield "\n| | asked | right | late | wrong |\n|---|---|---|---|---|"
-    yield f"| looksalive | {len(ROWS)} | {len(ROWS)} | 0 | 0 |"
+    yield "\n| | asked | right | late | unsure, or chose otherwise | wrong |\n|---|---|---|---|---|---|"
+    yield f"| looksalive | {len(ROWS)} | {len(ROWS)} | 0 | 0 | 0 |"
     for checker in checkers:
-        asked = [(ROWS[name], said[checker.name]) for name, said in measured.items()]
-        answers = [(row, said) for row, said in asked if said is not None]
-        wrong = sum(_is_wrong(row, said) for row, said in answers)
-        late = sum(said.is_late(row) and not _is_wrong(row, said) for row, said in answers)
-        yield f"| {checker.name} | {len(answers)} | {len(answers) - wrong - late} | {late} | {wrong} |"
+        answers = [(ROWS[name], one) for name, said in measured.items() if (one := said[checker.name]) is not None]
+        kinds = Counter(_kind(row, one) for row, one in answers)
+        cells = [kinds[kind] for kind in ("right", "late", "otherwise", "wrong")]
+        yield f"| {checker.name} | {len(answers)} | " + " | ".join(map(str, cells)) + " |"
+
+
+def _kind(row: Row, said: Said) -> str:
+    if _is_wrong(row, said):
+        return "wrong"
+    if said.outcome is not row.outcome:
+        return "otherwise"
+    return "late" if said.is_late(row) else "right"
 
 
 def _sections(measured: Measured, checkers: Sequence[Checker]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from tests.truth.kit import Kit
 Place = tuple[str, int]
 Ground = Literal["here", "forbidden", "starved", "namespace"]
 
-TIMEOUT_S = 0.4  # of our question; peers that are slow and healthy need half of it
+TIMEOUT_S = 0.6  # of our question; peers that are slow and healthy need a third of it
 PEERS_TIMEOUT_S = 1  # of the others', most of which count in whole seconds
 SLOW_S = 0.2
 

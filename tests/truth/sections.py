@@ -22,6 +22,7 @@ assert len(ROWS) == sum(map(len, SECTIONS.values())), "two rows have one name"
 # Where our verdict is a bound of ours, or a choice that the standards leave: who decides otherwise is not called wrong.
 CHOICES = frozenset(
     {
+        "net: proxy unknown",
         "smtp: blank line first",
         "smtp: NUL bytes",
         "smtp: LF only",

@@ -6,7 +6,7 @@ from pathlib import Path
 from subprocess import TimeoutExpired
 from tempfile import TemporaryDirectory
 
-from probe.values import Outcome
+from probe.values import Outcome, Reason
 from tests.truth.ask import Standing
 from tests.truth.others.checker import ASKED_S, Asked, Said, cannot_be_told, run
 from tests.truth.rows import PEERS_TIMEOUT_S
@@ -16,7 +16,10 @@ _PROTOCOLS = {"smtp": "smtp", "lmtp": "lmtp", "pop3": "pop", "imap": "imap", "ht
 
 
 class Monit:
-    """monit, by what `monit validate` prints; its exit code is always 1. It has no way to ask for STARTTLS."""
+    """monit, by what `monit validate` prints; its exit code is always 1.
+
+    It cannot ask for STARTTLS or for a list of statuses, and `verify` is about trust and dates, says its manual.
+    """
 
     name = "monit"
     needs = "/usr/bin/monit"
@@ -27,7 +30,8 @@ class Monit:
         asked = Asked(stood)
         if cannot_be_told(stood.row) or stood.row.ground == "starved" or asked.proxy != "off":
             return None
-        if asked.starttls:
+        unknown_words = asked.starttls or asked.status not in ("200-399", "any")
+        if unknown_words or stood.row.reason is Reason.TLS_HOSTNAME:
             return None
         with TemporaryDirectory() as text:
             folder = Path(text)

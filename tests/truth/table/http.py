@@ -80,7 +80,7 @@ ROWS = (
         _MALFORMED),
     row("101", "switches to a protocol that nobody asked for", head(b"HTTP/1.1 101 Switching Protocols"), _STATUS),
     row("single bytes", "sends the head byte by byte", (pieces(response()),), _ALIVE),
-    row("slow", "answers after half of the time-out", (pause(SLOW_S), response()), _ALIVE),
+    row("slow", "answers after a third of the time-out", (pause(SLOW_S), response()), _ALIVE),
     row("silent", "reads the request and says nothing", (hang,), Reason.BANNER_TIMEOUT, Stage.REQUEST),
     row("end instead", "reads the request and ends the stream", (eof,), Reason.EOF, Stage.REQUEST),
     row("reset instead", "reads the request and resets the connection", (reset,), Reason.RESET, Stage.REQUEST),

@@ -68,7 +68,7 @@ ROWS = (
     greets("untagged line behind", "sends an untagged CAPABILITY behind its greeting",
            IMAP_GREETING + CAPABILITY, _ALIVE),
     greets("single bytes", "sends the greeting byte by byte", (pieces(IMAP_GREETING),), _ALIVE),
-    greets("slow greeting", "greets after half of the time-out", (pause(SLOW_S), IMAP_GREETING), _ALIVE),
+    greets("slow greeting", "greets after a third of the time-out", (pause(SLOW_S), IMAP_GREETING), _ALIVE),
     greets("BYE", "refuses with `* BYE`", (b"* BYE [UNAVAILABLE] too many connections\r\n", eof), _REFUSED),
     greets("OKAY", "greets with `* OKAY`, a longer word", b"* OKAY ready\r\n", _MISMATCH),
     greets("NO", "greets with `* NO`, which is no greeting", b"* NO ready\r\n", _MISMATCH),

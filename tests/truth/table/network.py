@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from bindings.model import Protocol
 from probe.values import Reason, Stage
 from tests.truth.acts import Script, Talk, endless, eof, hang, hears_something, pieces, reset, shake
@@ -68,6 +70,7 @@ def nobody(name: str, does: str, protocol: Protocol, *, secure: bool = False) ->
 
 def own_address_only(talk: Talk) -> None:
     """Reset every connection that does not come from the server's own address."""
+    assert isinstance(talk.connection, socket.socket)
     if talk.connection.getpeername()[0] != talk.connection.getsockname()[0]:
         reset(talk)
 

@@ -45,7 +45,7 @@ ROWS = (
            Reason.MATCHED),
     greets("bare +OK", "greets with `+OK` and nothing behind it", b"+OK\r\n", Reason.MATCHED),
     greets("single bytes", "sends the greeting byte by byte", (pieces(POP3_GREETING),), Reason.MATCHED),
-    greets("slow greeting", "greets after half of the time-out", (pause(SLOW_S), POP3_GREETING), Reason.MATCHED),
+    greets("slow greeting", "greets after a third of the time-out", (pause(SLOW_S), POP3_GREETING), Reason.MATCHED),
     greets("+OKAY?", "greets with `+OKAY?`, a longer word", b"+OKAY?\r\n", _MISMATCH),
     greets("+ok", "greets with `+ok`; RFC 1939 3 wants capitals", b"+ok ready\r\n", _MISMATCH),
     greets("OK", "greets with `OK` without the plus", b"OK ready\r\n", _MISMATCH),

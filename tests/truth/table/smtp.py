@@ -35,16 +35,16 @@ _FILLED = b"220 " + b"x" * (16 * 1024 - 6) + b"\r\n"  # with its end exactly 16 
 
 ROWS = (
     row("healthy", "greets in one line and answers everything", SMTP_GREETING, _ALIVE),
-    row("two lines", "greets with `220-` and `220 `, as Postfix's soft_bounce banner does", _TWO_LINES, _ALIVE),
+    row("two lines", "greets with `220-` and `220 `", _TWO_LINES, _ALIVE),
     row(
         "two lines, apart",
-        "sends the second line of the greeting 0.2 s after the first",
+        "sends the second line of the greeting 0.2 s after the first, like postscreen's teaser",
         (b"220-mail.example.org ESMTP\r\n", pause(SLOW_S), b"220 ready\r\n"),
         _ALIVE,
     ),
     row(
         "slow greeting",
-        "greets after half of the time-out, like postscreen, which waits six seconds",
+        "greets after a third of the time-out, like postscreen, which waits six seconds",
         (pause(SLOW_S), SMTP_GREETING),
         _ALIVE,
     ),

@@ -122,7 +122,7 @@ ROWS = (
         Reason.RESET),
     shakes("close at once", "closes without reading the ClientHello",
            (hears_something, close), Reason.EOF),
-    Row(name="tls: slow handshake", does="shakes hands after half of the time-out", protocol="smtp", secure=True,
+    Row(name="tls: slow handshake", does="shakes hands after a third of the time-out", protocol="smtp", secure=True,
         script=(pause(SLOW_S), shake(), *smtp()), asked={"tls": CA}, host="mail.example.org", reason=_ALIVE,
         stage=Stage.BANNER),
     Row(name="tls: silence behind the handshake", does="shakes hands and never greets", protocol="smtp", secure=True,
