@@ -166,7 +166,7 @@ def test_the_event_is_the_first_of_two_failures() -> None:
 
 
 def test_a_death_during_a_check_is_looked_into_right_after_it() -> None:
-    """S65: no second check starts beside a running one, whose answer may be older than the event; the next is at once."""
+    """S65: no second check starts beside a running one, whose answer may be older than the event: one follows."""
 
     async def body(rig: Rig) -> None:
         kernel, server = await serving(rig)

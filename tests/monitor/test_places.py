@@ -83,8 +83,13 @@ def edits(draw: st.DrawFn) -> Edit:
     if draw(st.integers(0, 3)) == 0:
         return Edit(number, None, None)
     plan = a_plan(number, *draw(targets))
-    last = draw(st.none() | st.lists(numeric, min_size=1, max_size=2).map(lambda found: answered(*found)))
-    return Edit(number, plan, last)
+    if draw(st.booleans()):  # not asked yet
+        return Edit(number, plan, None)
+    found = [
+        target if target.name is None else target.name.pin(0, draw(st.sampled_from(sorted(SPELLINGS))))
+        for target in plan.targets
+    ]
+    return Edit(number, plan, answered(*found))
 
 
 deaths = st.builds(Gone, st.sampled_from([*sorted(set(SPELLINGS.values())), "0.0.0.0", "::"]), st.sampled_from(PORTS))
@@ -123,10 +128,8 @@ def test_the_table_finds_whom_a_search_through_everything_finds(story: list[Edit
 
 def is_struck(plan: ProbePlan, last: Result | None, gone: Gone) -> bool:
     """Whether the death concerns a plan, found by looking at all it asks and at what its names were found to be."""
-    if any(asks(target, gone) for target in plan.targets):
-        return True
-    by_name = any(target.name is not None and target.name.port == gone.port for target in plan.targets)
-    return by_name and last is not None and any(asks(part.target, gone) for part in last.each)
+    found = [] if last is None else [part.target for part in last.each]
+    return any(asks(target, gone) for target in (*plan.targets, *found))
 
 
 @given(st.lists(edits(), max_size=25))

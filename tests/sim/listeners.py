@@ -43,7 +43,7 @@ class SimListeners:
             raise fail(errno.EMFILE)
         tried = tuple(Gone(address, next(self._ports)) for address in ("127.0.0.1", "::1"))
         for place in tried:
-            self.wire.listen(tuple(place), lambda: None).close()
+            self.wire.listen((place.address, place.port), lambda: None).close()
         return tried
 
 
@@ -82,7 +82,7 @@ class SimListenerEvents:
 
     def _closed_at(self, place: Place) -> None:
         if isinstance(place, tuple) and self._watch.host.is_local(place[0]) and not self._watch.mute:
-            self._watch.wire.timeline.call_later(EVENT_S, self._arrive, Gone(*place))
+            self._watch.wire.timeline.call_later(EVENT_S, self._arrive, Gone(place[0], place[1]))
 
     def _arrive(self, gone: Gone) -> None:
         if len(self._queue) < QUEUE_MAX:
