@@ -12,8 +12,9 @@ import select
 import socket
 import time
 from collections.abc import Sequence
+from typing import Any
 
-from probe.environment import Ready, ResolveError
+from probe.environment import Ready, ResolveError, Socket
 
 EVENTS_PER_BATCH_MAX = 512
 RESOLVED_ADDRESSES_MAX = 16  # of one name; more are not asked
@@ -32,10 +33,11 @@ class RealNetwork:
 
     _now = staticmethod(time.monotonic)
 
-    def socket(self, family: int) -> _socket.socket:
+    def socket(self, family: int) -> Socket:
         """Open a non-blocking, close-on-exec stream socket. Raises OSError."""
         # The C type: its Python subclass `socket.socket` costs a third more and adds only files and context managers.
-        return _socket.socket(family, _STREAM, 0)
+        opened: Any = _socket.socket(family, _STREAM, 0)  # its stub has two getsockopt where the Protocol has one
+        return opened  # type: ignore[no-any-return] # see above
 
     def poller(self, ready: Ready) -> EpollPoller:
         """Nest an epoll in the running loop. Raises RuntimeError on a loop that cannot (one without `add_reader`)."""
