@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import asyncio
 import errno
 import socket
@@ -27,6 +28,7 @@ def run(request: pytest.FixtureRequest) -> Runner:
 def test_a_socket_neither_blocks_nor_is_inherited() -> None:
     """Every socket is non-blocking and close-on-exec from its first moment."""
     connection = RealNetwork().socket(socket.AF_INET)
+    assert isinstance(connection, _socket.socket)
     assert connection.gettimeout() == 0.0
     with socket.socket(fileno=connection.detach()) as opened:
         assert not opened.get_inheritable()
