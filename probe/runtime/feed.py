@@ -7,13 +7,10 @@ import logging
 
 from probe.environment import Clock
 from probe.history import Recent
-from probe.lifecycle.events import Trigger
 from probe.lifecycle.report import EventReport
 from probe.lifecycle.world import Decision, Request, Transition, World
 from probe.metrics import Metrics
 from probe.values import Reason, State
-
-_DETECTING = (Trigger.PROBE, Trigger.KERNEL, Trigger.PROCESS)  # the others are told, or follow from something
 
 _log = logging.getLogger("looksalive.state")
 
@@ -28,15 +25,10 @@ class Feed:
         self._metrics = metrics
         self._waiters: set[asyncio.Future[None]] = set()
 
-    def tell(self, world: World, decision: Decision, seen_at: float | None = None) -> None:
-        """Tell a decision before it is applied: the world still shows what was.
-
-        `seen_at` is when the first sign came of what led to it (clock seconds).
-        """
+    def tell(self, world: World, decision: Decision) -> None:
+        """Tell a decision before it is applied: the world still shows what was."""
         for transition in decision.transitions:
             self._tell_transition(transition)
-            if seen_at is not None and transition.to is State.FAILED and transition.trigger in _DETECTING:
-                self._metrics.detected(transition.trigger, max(0.0, self._clock.now() - seen_at))
         for id in decision.restarted:
             self._metrics.restarted(id)
         for request in decision.requests.values():

@@ -25,6 +25,7 @@ from probe.metrics import Metrics
 from probe.monitor.kernel import KernelEvents
 from probe.monitor.monitor import Monitors
 from probe.monitor.plan import ProbePlan
+from probe.runtime.detections import Detections
 from probe.runtime.feed import Feed
 from probe.values import Incarnation, ResourceId, State, Verdict
 
@@ -63,6 +64,7 @@ class Runtime:
         self.clock = environment.clock
         self.metrics = metrics
         self.feed = Feed(environment.clock, metrics)
+        self.detections = Detections(environment.clock, metrics)
         self.services: dict[ResourceId, Service] = {}
         self.monitors = Monitors(environment, self.spawn, self.post, metrics, max_in_flight=max_in_flight)
         self.kernel = KernelEvents(environment, self.monitors, metrics)
@@ -144,8 +146,8 @@ class Runtime:
 
     def _decide(self, event: Event) -> Decision:
         decision = step(self.world, event, self.clock.now())
-        seen_at = event.seen_at if isinstance(event, Exited | Probed) else None
-        self.feed.tell(self.world, decision, seen_at)
+        self.feed.tell(self.world, decision)
+        self.detections.note(event, decision)
         self.world.apply(decision)
         for action in decision.actions:
             self._perform(action)
