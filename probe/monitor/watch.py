@@ -122,9 +122,8 @@ class Watch:
         """Check ahead of the schedule; an event that `suspected` this resource is the first of `fall` (S67)."""
         if self.alive and suspected:
             self._bad = max(self._bad, 1)
-        if trigger is not self._trigger or self._told_at is None:  # else the first word of several counts
-            self._told_at = at
-        self._trigger = trigger
+        if trigger is not Trigger.PROBE and trigger is not self._trigger:  # the first word of several counts
+            self._trigger, self._told_at = trigger, at
         self._calm = False
         if self._asking is not None:
             self._again = True  # the round under way may have had its answer before the event
