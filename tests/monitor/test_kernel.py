@@ -183,6 +183,23 @@ def test_a_death_during_a_check_is_looked_into_right_after_it() -> None:
     simulate(body)
 
 
+def test_the_cores_own_request_does_not_hide_the_kernels_word() -> None:
+    """A check asked for while the event's is under way (a child failed too) leaves the edge the kernel's."""
+
+    async def body(rig: Rig) -> None:
+        _, server = await serving(rig)
+        server.close()
+        server.fault = Fault.SILENT
+        server.open()
+        await rig.until(SETTLED_S + 0.1)
+        rig.monitors.verify(SMTP)
+        await rig.until(SETTLED_S + 11)
+        assert [(edge.trigger, edge.verdict.reason) for edge in rig.posted] == [(Trigger.KERNEL, Reason.BANNER_TIMEOUT)]
+        assert rig.posted[0].seen_at == pytest.approx(SETTLED_S + EVENT_S)
+
+    simulate(body)
+
+
 def test_the_return_is_found_by_asking() -> None:
     """A recovery is never called the kernel's, also when an event came while an online was being confirmed."""
 
