@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from probe.checks.conversation import Conversation
 from probe.environment import READABLE, WRITABLE, Socket
-from probe.monitor.errnos import verdict_of, verdict_of_bind
+from probe.monitor.errnos import verdict_of, verdict_of_bind, verdict_of_socket
 from probe.monitor.recording import EXPLAINED_BYTES_MAX, Recording
 from probe.monitor.target import Result, Target
 from probe.monitor.tls import TlsSession
@@ -105,7 +105,7 @@ class Connection:
         try:
             connection = self._socket = engine.network.socket(target.family)
         except OSError as error:
-            self.conclude(verdict_of(error.errno, _CONNECT))
+            self.conclude(verdict_of_socket(error.errno))
             return
         self._fd = connection.fileno()
         if target.source is not None:

@@ -3,6 +3,7 @@
 Rules:
 1. One deadline for the whole dialogue, from the opening of the socket. When it passes, what lies in the kernel is read
    first; then the time that our own loop lost is credited; over `STALL_CREDIT_MAX` the verdict is `prober_stalled`.
+   So is every failure of a dial that was under way across a pause of ours longer than its time-out.
 2. The result is told at the verdict, once. The goodbye that may follow has a budget of its own, and cannot change it.
 3. A fault of our own code is `probe_internal` (unknown).
 4. What is said is kept only once a look at the first answer does not settle that all is well (`_record`), or when
@@ -21,7 +22,7 @@ from probe.monitor.errnos import verdict_of
 from probe.monitor.recording import Happening, Moments, Recording
 from probe.monitor.target import Result
 from probe.monitor.tls import TlsFault, TlsSession, TlsTerms
-from probe.values import Reason, Stage, Verdict, evidence_of
+from probe.values import Outcome, Reason, Stage, Verdict, evidence_of
 
 QUIT_BUDGET_S = 0.25
 STALL_CREDIT_MAX = 4.0  # in time-outs
@@ -83,6 +84,9 @@ class Dial(Connection):
         if self.closed or self.result is not None:
             return
         moments: Moments = ()
+        mask = self._target.mask
+        if mask is not None and (shown := mask.evidence(verdict.evidence)) != verdict.evidence:
+            verdict = replace(verdict, evidence=shown)
         if verdict.reason is not _MATCHED:
             verdict = self._weigh(verdict, now)
             self._happened(Happening.VERDICT, now)
@@ -96,12 +100,13 @@ class Dial(Connection):
         self._on_result(self.result)
 
     def _weigh(self, verdict: Verdict, now: float) -> Verdict:
-        lost_s = self._engine.stall.lost(now) - self._lost
-        if verdict.reason in PROVOKED and lost_s >= self._target.timeout_s:
-            self._happened(Happening.STALLED, now)
-            return _stalled(lost_s, f"then {verdict.reason}", self._stage)
-        mask = self._target.mask
-        return verdict if mask is None else replace(verdict, evidence=mask.evidence(verdict.evidence))
+        stall, timeout_s = self._engine.stall, self._target.timeout_s
+        if verdict.outcome is Outcome.FAILED:
+            lost_s, paused_s = stall.lost(now) - self._lost, stall.paused_s(self._started, now)
+            if paused_s > timeout_s or (verdict.reason in PROVOKED and lost_s >= timeout_s):
+                self._happened(Happening.STALLED, now)
+                return _stalled(max(lost_s, paused_s), f"then {verdict.reason}", self._stage)
+        return verdict
 
     # --- what is kept of it ---
 

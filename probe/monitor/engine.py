@@ -66,8 +66,8 @@ class Engine:
         self.buffer = bytearray(READ_BYTES)
         self.view = memoryview(self.buffer)
         self.poller = self.network.poller(self._ready)
-        self.wheel = Wheel(self.clock, self.poller.drain)
         self.stall = Stall(self.clock, lambda: self.in_flight > 0, loop_lag)
+        self.wheel = Wheel(self.clock, self.poller.drain, self.stall.late)
         self._waiting: deque[Dial] = deque()
         self._filling = False
         self._bugs: set[str] = set()

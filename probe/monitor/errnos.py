@@ -37,8 +37,13 @@ _THEIRS_OF_BINDING = {errno.EADDRNOTAVAIL, errno.ENODEV}
 
 
 def verdict_of(code: int | None, stage: Stage) -> Verdict:
-    """Judge the errno of socket, connect, send or recv, met while waiting for `stage`; total."""
+    """Judge the errno of connect, send or recv, met while waiting for `stage`; total."""
     return Verdict(_CONNECTING.get(code or 0, Reason.PROBE_INTERNAL), _evidence(code), stage)
+
+
+def verdict_of_socket(code: int | None) -> Verdict:
+    """Judge the errno of opening a socket: nobody was asked yet, so it is ours whatever it is."""
+    return Verdict(_ours(code), _evidence(code), Stage.CONNECT)
 
 
 def verdict_of_bind(code: int | None, source: str) -> Verdict:
@@ -46,9 +51,12 @@ def verdict_of_bind(code: int | None, source: str) -> Verdict:
     evidence = evidence_of(f"binding to {source}: {_evidence(code)}")
     if code in _THEIRS_OF_BINDING:
         return Verdict(Reason.ADDRESS_MISSING, evidence, Stage.CONNECT)
+    return Verdict(_ours(code), evidence, Stage.CONNECT)
+
+
+def _ours(code: int | None) -> Reason:
     reason = _CONNECTING.get(code or 0, Reason.PROBE_INTERNAL)
-    ours = OUTCOME[reason] is Outcome.UNKNOWN
-    return Verdict(reason if ours else Reason.PROBE_INTERNAL, evidence, Stage.CONNECT)
+    return reason if OUTCOME[reason] is Outcome.UNKNOWN else Reason.PROBE_INTERNAL
 
 
 def _evidence(code: int | None) -> str:

@@ -14,8 +14,9 @@ from probe.monitor.measures import ProbeMetrics
 from probe.monitor.places import Places
 from probe.monitor.plan import ProbePlan
 from probe.monitor.resolve import Names, Spawn
+from probe.monitor.surroundings import Surroundings
 from probe.monitor.time_waits import TimeWaits
-from probe.monitor.watch import Surroundings, Watch
+from probe.monitor.watch import Watch
 from probe.values import Incarnation, ResourceId
 
 

@@ -8,26 +8,23 @@ Rules:
    again after `fast_s`.
 3. An edge is posted once (S64). While an online is being confirmed only the edge to alive is, and checks come quickly.
 4. At most one round is under way (S65); the next regular one is put off until it has answered.
+5. The regular rounds that piled up while we were stopped are not run all at once: each is left out, once, and comes in
+   its next period, over which they are spread as ever. The same goes for one that was under way across the pause.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
 from typing import Protocol
 
-from probe.environment import Clock, Randomness
 from probe.lifecycle.events import Probed, Trigger
 from probe.monitor.cache import Reading
-from probe.monitor.engine import Engine
-from probe.monitor.evidence import Evidence
-from probe.monitor.measures import ProbeMetrics
 from probe.monitor.plan import ProbePlan
-from probe.monitor.resolve import Names
 from probe.monitor.rounds import Round
+from probe.monitor.surroundings import Surroundings
 from probe.monitor.target import Result, Target
-from probe.monitor.wheel import NOWHERE, Wheel
+from probe.monitor.wheel import NOWHERE
 from probe.values import Incarnation, Outcome, Reason, Stage, Verdict, evidence_of
 
 CONFIRM_FIRST_S = 0.05  # doubled until it reaches the plan's `fast_s`
@@ -41,38 +38,12 @@ class Asking(Protocol):
     def cancel(self) -> None: ...
 
 
-class Surroundings:
-    """What all watches share."""
-
-    __slots__ = ("clock", "engine", "evidence", "first_read", "metrics", "names", "post", "randomness", "wheel")
-
-    def __init__(
-        self,
-        engine: Engine,
-        names: Names,
-        randomness: Randomness,
-        metrics: ProbeMetrics,
-        post: Callable[[Probed], None],
-        first_read: Callable[[], None],
-        evidence: Evidence,
-    ) -> None:
-        self.engine = engine
-        self.evidence = evidence
-        self.names = names
-        self.wheel: Wheel = engine.wheel
-        self.clock: Clock = engine.clock
-        self.randomness = randomness
-        self.metrics = metrics
-        self.post = post
-        self.first_read = first_read
-
-
 class Watch:
     """One watched resource; an entry of the wheel, and the state of its task."""
 
-    __slots__ = ("_again", "_around", "_asking", "_bad", "_calm", "_confirm_s", "_good", "_good_at", "_news", "_phase",
-                 "_single", "_told_at", "_trigger", "_unknown", "_wake", "_when", "alive", "confirming", "gone",
-                 "incarnation", "plan", "reading", "rounds", "task", "tick")  # fmt: skip
+    __slots__ = ("_again", "_around", "_asking", "_bad", "_calm", "_confirm_s", "_good", "_good_at", "_left_out",
+                 "_news", "_phase", "_single", "_told_at", "_trigger", "_unknown", "_wake", "_when", "alive",
+                 "confirming", "gone", "incarnation", "plan", "reading", "rounds", "task", "tick")  # fmt: skip
 
     def __init__(
         self, around: Surroundings, plan: ProbePlan, incarnation: Incarnation, alive: bool | None, confirming: bool
@@ -99,6 +70,7 @@ class Watch:
         self._news: Result | None = None
         self._wake: asyncio.Future[None] | None = None
         self._phase = 0.0  # of the next regular round; chosen with the first reading
+        self._left_out = False  # the last regular round
         self._when = 0.0  # what was put into the wheel last
 
     def __repr__(self) -> str:
@@ -173,8 +145,9 @@ class Watch:
 
     def due(self, now: float) -> None:
         """Begin a round."""
-        del now
         around, rounds = self._around, self.rounds
+        if self._when < around.stall.resumed_at and self._leave_out(now):
+            return
         asking: Asking
         if self._single is not None:
             asking = around.engine.dial(self._single, self._answered, self._parted)
@@ -183,6 +156,14 @@ class Watch:
             several.start()
         if self.rounds == rounds:  # else it has answered already
             self._asking = asking
+
+    def _leave_out(self, now: float) -> bool:
+        """Put a regular round off to its next period (rule 5): never the same watch twice in a row."""
+        piled_up = self._calm and self._around.stall.paused_s(self._when, now) > self.plan.timeout_s
+        self._left_out = piled_up and not self._left_out
+        if self._left_out:
+            self._put(self._next_phase(now))
+        return self._left_out
 
     def _answered(self, result: Result) -> None:
         self._asking = None
@@ -320,9 +301,13 @@ class Watch:
             self._confirm_s = min(self._confirm_s * 2, self.plan.fast_s)
             return wait_s
         counting = (self._bad if self.alive else self._good) > 0 or (self.alive is None and self._bad > 0)
-        if counting or self._unknown == 1:
+        if counting or (self._unknown == 1 and not (self.alive is not None and self._stalled)):
             return self.plan.fast_s
         return None
+
+    @property
+    def _stalled(self) -> bool:
+        return self.reading is not None and self.reading.verdict.reason is Reason.PROBER_STALLED
 
 
 def _single(plan: ProbePlan) -> Target | None:

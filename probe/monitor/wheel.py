@@ -8,6 +8,7 @@ Rules:
    addresses in memory are (a simulated run must be repeatable).
 4. One pass fires at most `ENTRIES_PER_PASS_MAX` entries and then lets the loop breathe; within a pass `look` is called
    every `ENTRIES_PER_LOOK` entries, so that answers are not left lying while further probes are started.
+5. `late` is told when the timer was due and when it ran, before anything fires.
 """
 
 from __future__ import annotations
@@ -44,11 +45,15 @@ class Entry(Protocol):
 class Wheel:
     """Buckets of entries by tick, a heap of the ticks in use, and one timer for the earliest."""
 
-    __slots__ = ("_armed", "_buckets", "_clock", "_firing", "_look", "_now_firing", "_tick_firing", "_ticks", "_timer")
+    __slots__ = ("_armed", "_buckets", "_clock", "_firing", "_late", "_look", "_now_firing", "_tick_firing", "_ticks",
+                 "_timer")  # fmt: skip
 
-    def __init__(self, clock: Clock, look: Callable[[], None]) -> None:
+    def __init__(
+        self, clock: Clock, look: Callable[[], None], late: Callable[[float, float], None] | None = None
+    ) -> None:
         self._clock = clock
         self._look = look
+        self._late = late
         self._buckets: dict[int, dict[Entry, None]] = {}
         self._ticks: list[int] = []
         self._timer: Timer | None = None
@@ -106,6 +111,8 @@ class Wheel:
 
     def _fire(self) -> None:
         self._timer = None
+        if self._late is not None and self._armed != NOWHERE:
+            self._late(self._armed * TICK_S, self._clock.now())
         self._firing = True
         try:
             self._fire_some()

@@ -15,6 +15,7 @@ from probe.checks.conversation import Conversation
 from probe.environment import Environment
 from probe.monitor.dial import QUIT_BUDGET_S, STALL_CREDIT_MAX, Dial
 from probe.monitor.engine import Engine
+from probe.monitor.stall import PAUSE_S
 from probe.monitor.target import Result, Target
 from probe.values import Outcome, Reason, Stage, Verdict
 from tests.monitor.rig import PLACE, ask, targets_of, virtual_server, with_network
@@ -474,16 +475,48 @@ def test_a_peer_that_gave_up_on_us_is_not_blamed() -> None:
     simulate(body)
 
 
-def test_a_refusal_is_believed_whatever_was_lost() -> None:
-    """A stall does not turn a refused connection into a doubt."""
+def test_a_refusal_is_believed_after_a_short_stall() -> None:
+    """A stall does not turn a refused connection into a doubt, be it longer than the time-out."""
 
     async def body(bench: Bench) -> None:
         bench.server.fault = Fault.REFUSE
         results: list[Result] = []
         bench.engine.dial(bench.target(probe_timeout_s=0.5), results.append)
-        bench.loop.stall(5.0)
+        bench.loop.stall(PAUSE_S - 0.1)
         await asyncio.sleep(0.5)
         assert [result.verdict.reason for result in results] == [Reason.CONNECT_REFUSED]
+
+    simulate(body)
+
+
+@pytest.mark.parametrize("fault", [Fault.REFUSE, Fault.EOF_BEFORE, Fault.RESET_BEFORE, Fault.WRONG])
+@pytest.mark.parametrize(("timeout_s", "paused_s"), [(0.5, 2.2), (5.0, 5.2), (1.0, 30.0)])
+def test_what_failed_across_a_pause_is_old_news(fault: Fault, timeout_s: float, paused_s: float) -> None:
+    """A pause above 2 s and above the time-out: whatever failed of a dial in flight says nothing, a new one does."""
+
+    async def body(bench: Bench) -> None:
+        bench.server.fault = fault
+        results: list[Result] = []
+        bench.engine.dial(bench.target(probe_timeout_s=timeout_s), results.append)
+        bench.loop.stall(paused_s)
+        await asyncio.sleep(0.5)
+        assert [result.verdict.reason for result in results] == [Reason.PROBER_STALLED]
+        assert "then " in results[0].verdict.evidence
+        assert (await bench.ask(probe_timeout_s=timeout_s)).verdict.outcome is Outcome.FAILED
+
+    simulate(body)
+
+
+def test_a_pause_below_the_time_out_discards_nothing() -> None:
+    """Three seconds lost out of a time-out of five: the server's own words count."""
+
+    async def body(bench: Bench) -> None:
+        bench.server.fault = Fault.WRONG
+        results: list[Result] = []
+        bench.engine.dial(bench.target(probe_timeout_s=5.0), results.append)
+        bench.loop.stall(3.0)
+        await asyncio.sleep(0.5)
+        assert [result.verdict.reason for result in results] == [Reason.BANNER_MISMATCH]
 
     simulate(body)
 

@@ -457,6 +457,48 @@ def test_a_stalled_loop_loses_no_service() -> None:
     simulate(body)
 
 
+def test_the_rounds_that_piled_up_in_a_pause_are_spread() -> None:
+    """After a pause of three periods nobody is asked at once: all in their next period, spread, each once."""
+
+    async def body(rig: Rig) -> None:
+        names = [f"smtp-{number}" for number in range(200)]
+        rig.machine.serve("smtp", PLACE)
+        server = virtual_server("127.0.0.1:25", poll_interval_s=10.0, probe_timeout_s=5.0)
+        for name in names:
+            rig.monitors.watch(plan_of(rig.environment, server, name), FIRST, True)
+        await rig.until(25.0)
+        rig.loop.stall(30.0)
+        await rig.until(rig.loop.time() + 0.02)
+        counts, resumed = rig.counted.attempts, rig.loop.time()
+        before = counts.total()
+        seen: list[int] = []
+        for tenth in range(1, 11):
+            await rig.until(resumed + tenth)
+            seen.append(counts.total() - before - sum(seen))
+        assert sum(seen) == len(names)
+        assert min(seen) >= 5, "a part of the period has none"
+        assert max(seen) <= 40, "they came at once"
+        assert rig.posted == []
+
+    simulate(body)
+
+
+def test_a_process_stopped_again_and_again_still_asks() -> None:
+    """A round is left out once only: a dead service is found although no round ever comes in time."""
+
+    async def body(rig: Rig) -> None:
+        server = begin(rig, probe_timeout_s=1, poll_interval_s=1)
+        await rig.until(5.0)
+        server.fault = Fault.REFUSE
+        begun = rig.loop.time()
+        while not rig.posted and rig.loop.time() < begun + 60:
+            await rig.until(rig.loop.time() + 0.1)
+            rig.loop.stall(5.0)
+        assert rig.levels == [False]
+
+    simulate(body)
+
+
 def test_a_dead_service_is_found_between_the_stalls() -> None:
     """Credit for stalls is no excuse for ever: a service that hangs is found although the loop keeps stalling."""
 

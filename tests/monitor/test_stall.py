@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from probe.monitor.stall import LATENESS_IGNORED_S, TICKER_S, Stall
+import pytest
+
+from probe.monitor.stall import LATENESS_IGNORED_S, PAUSE_S, PAUSES_KEPT_MAX, TICKER_S, Stall
 from tests.monitor.test_wheel import HandClock
 
 
@@ -64,3 +66,38 @@ def test_it_rests_when_nothing_is_in_flight() -> None:
     assert bench.stall.lost(bench.clock.time) == 0.0
     bench.stall.close()
     assert not bench.clock.timers
+
+
+def test_one_long_lateness_is_a_pause() -> None:
+    """It is known before the ticker ran, told once with its length, and is nothing to whoever began afterwards."""
+    bench = Bench()
+    begun = bench.clock.time
+    bench.stall.watch(begun)
+    bench.clock.time += TICKER_S + 30.0
+    resumed = bench.clock.time
+    assert bench.stall.paused_s(begun, resumed) == pytest.approx(30.0)
+    bench.late(30.0 + LATENESS_IGNORED_S)  # the ticker's turn in the same pass
+    assert len(bench.stall.pauses) == 1
+    assert bench.stall.resumed_at == resumed
+    assert bench.stall.paused_s(resumed, bench.clock.time) == 0.0
+    assert bench.stall.paused_s(begun, bench.clock.time) == pytest.approx(30.0)
+
+
+def test_many_short_stalls_are_no_pause() -> None:
+    """However much is lost in pieces: each is credited, and a service that is dead is found."""
+    bench = Bench()
+    begun = bench.clock.time
+    bench.stall.watch(begun)
+    for _ in range(100):
+        bench.late(PAUSE_S - 0.1)
+    assert bench.stall.paused_s(begun, bench.clock.time) == 0.0
+    assert bench.stall.lost(bench.clock.time) > 100
+
+
+def test_pauses_are_bounded() -> None:
+    """Only the last ones are kept."""
+    bench = Bench()
+    bench.stall.watch(bench.clock.time)
+    for _ in range(3 * PAUSES_KEPT_MAX):
+        bench.late(PAUSE_S + 1)
+    assert len(bench.stall.pauses) == PAUSES_KEPT_MAX
