@@ -179,10 +179,11 @@ def ocf_problems(parameters: Mapping[str, object], agents: Agents = AGENTS) -> t
 
 def _read(reading: Reading) -> tuple[AgentName | None, dict[str, str], float]:
     reading.unknown_keys(each.name for each in OCF_PARAMETERS)
+    agent, own = _agent(reading), _own(reading)
     interval_s = reading.seconds(
         "monitor_interval_s", MONITOR_INTERVAL_S, MONITOR_INTERVAL_S_MIN, MONITOR_INTERVAL_S_MAX
     )
-    return _agent(reading), _own(reading), interval_s
+    return agent, own, interval_s
 
 
 def _check_with_agent(reading: Reading, agent: AgentName, own: Mapping[str, str], agents: Agents) -> None:

@@ -41,6 +41,8 @@ def read_answer(body: bytes) -> Value:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise AnswerError("it is no UTF-8") from error
+    if "\0" in text:  # UTF-16 in disguise: the parser would find that out, and read what the next line cannot see
+        raise AnswerError("it holds NUL characters")
     if "<!" in text:
         raise AnswerError("it declares something (a DTD, an entity), which an answer has no need of")
     try:

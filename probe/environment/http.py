@@ -39,6 +39,8 @@ class RealHttp:
                 session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
                 return HttpAnswer(answer.status, await _read(answer.content, bytes_max))
+        except aiohttp.ClientConnectorError as error:
+            raise error.os_error from error  # what it says of itself is not what `strerror` should be
         except aiohttp.ClientError as error:
             if isinstance(error, OSError):
                 raise

@@ -138,7 +138,7 @@ def read_output(argv: Sequence[str], *, environment: Mapping[str, str], timeout_
     except (TimeoutError, subprocess.TimeoutExpired):
         raise TimeoutError(f"{argv[0]} did not end within {timeout_s:g} s") from None
     finally:
-        if popen.poll() is None:
+        if popen.returncode is None:  # nobody has reaped it, so its number is still its group's
             os.killpg(popen.pid, signal.SIGKILL)
             popen.wait()
         popen.stdout.close()
