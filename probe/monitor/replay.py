@@ -5,20 +5,20 @@ Rules:
    then: an answer to another question is no evidence, so that where the two part the verdict is `not_yet` (unknown).
 2. A verdict that came from outside the check (refused, reset, the TLS handshake, our own trouble) stands, unless the
    check now reaches another one before it.
-3. Where bytes are missing that it takes to judge, the verdict is `not_yet`.
+3. After a stall of ours that made the verdict unknown no failure was evidence, and none is now.
+4. Where bytes are missing that it takes to judge, the verdict is `not_yet`.
 """
 
 from __future__ import annotations
 
 from bindings.model import Binding, Secret, VirtualServer
 from probe.checks import check_for
-from probe.monitor.dial import PROVOKED
 from probe.monitor.escapes import escape, unescape
 from probe.monitor.mask import MASKED
 from probe.monitor.recording import Happening
 from probe.monitor.targets import PREFACE
 from probe.monitor.transcript import Piece, Transcript
-from probe.values import Reason, Verdict, evidence_of
+from probe.values import Outcome, Reason, Verdict, evidence_of
 
 SAID_SHOWN_CHARS = 40
 
@@ -29,7 +29,7 @@ def replay(transcript: Transcript, server: VirtualServer, binding: Binding) -> V
     for piece in transcript.pieces:
         verdict = run.take(piece)
         if verdict is not None:
-            return verdict
+            return run.then if run.stalled and verdict.outcome is Outcome.FAILED else verdict
     return run.missing("the transcript has no end")
 
 
@@ -39,8 +39,8 @@ class _Run:
     def __init__(self, transcript: Transcript, server: VirtualServer, binding: Binding) -> None:
         secrets = {name: MASKED for name, value in server.headers if isinstance(value, Secret)}
         self._conversation = check_for(server, binding, secrets).begin()
-        self._then = Verdict(transcript.reason, transcript.evidence, transcript.stage)
-        self._stalled = any(
+        self.then = Verdict(transcript.reason, transcript.evidence, transcript.stage)
+        self.stalled = any(
             piece.direction == "event" and piece.text == Happening.STALLED for piece in transcript.pieces
         )
         self._secure = binding.secure
@@ -62,7 +62,7 @@ class _Run:
             self._unsaid += self._conversation.received(data)
         if self._conversation.verdict is None and piece.cut_bytes:
             return self.missing(f"{piece.cut_bytes} bytes were not kept")
-        return self._verdict
+        return self._conversation.verdict
 
     def missing(self, what: str) -> Verdict:
         """Say that the dialogue is over before the check has its verdict."""
@@ -73,12 +73,6 @@ class _Run:
         """Whether bytes are the check's: not those of a connection or a handshake that is still to come."""
         return self._begun and not self._conversation.wants_tls
 
-    @property
-    def _verdict(self) -> Verdict | None:
-        verdict = self._conversation.verdict
-        # After a stall as long as the time-out, what the peer did to us was no evidence, and is none now.
-        return self._then if verdict is not None and self._stalled and verdict.reason in PROVOKED else verdict
-
     def _happen(self, what: Happening) -> Verdict | None:
         conversation = self._conversation
         match what:
@@ -88,7 +82,7 @@ class _Run:
                 return self._begin()
             case Happening.SECURED if conversation.wants_tls:
                 self._unsaid += conversation.secured()
-                return self._verdict
+                return self._conversation.verdict
             case Happening.SECURED:
                 return self._parted("a TLS handshake")
             case Happening.VERDICT:
@@ -100,16 +94,16 @@ class _Run:
                 return self._parted(f"nothing instead of {_shown(self._unsaid)}")
             case Happening.CLOSED if self._speaks:
                 conversation.ended()
-                return self._verdict
+                return self._conversation.verdict
             case Happening.EXPIRED if self._speaks:
                 return conversation.expired()
             case _:
-                return self._then
+                return self.then
 
     def _begin(self) -> Verdict | None:
         self._begun = True
         self._unsaid += self._conversation.opened()
-        return self._verdict
+        return self._conversation.verdict
 
     def _compare(self, said: bytes, *, cut: bool) -> Verdict | None:
         if not self._unsaid.startswith(said):

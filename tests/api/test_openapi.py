@@ -13,8 +13,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from probe.api.app import make_app
 from probe.api.routes import ROUTES
 from probe.metrics import Metrics
+from probe.values import ResourceId
 from tests.api.conftest import Opener, token_lines
 from tests.api.service import StaticService, failed, report
+from tests.api.test_transcript import told
 
 
 async def _document(opened: Opener) -> Any:
@@ -67,6 +69,8 @@ async def test_every_operation_has_a_name_of_its_own_and_its_parameters(opened: 
         "/api/v1/status?limit=x",
         "/api/v1/groups/evs1",
         "/api/v1/resources/evs1/smtp",
+        "/api/v1/resources/evs1/smtp/transcript",
+        "/api/v1/resources/evs1/nobody/transcript",
         "/api/v1/events",
         "/api/v1/operations/1",
         "/api/v1/operations/2",
@@ -78,6 +82,7 @@ async def test_answers_are_what_the_document_says(opened: Opener, path: str) -> 
     service = StaticService(report("smtp"), failed("store"))
     api = await opened(service, tokens=token_lines())
     service.edge(failed("smtp"))
+    service.told[ResourceId("evs1", "smtp")] = (told(),)
     await api.order("/api/v1/resources/evs1/smtp/online")
     document = json.loads((await api.get("/openapi.json"))[2])
     route = next(route for route in ROUTES if route.method == "GET" and _leads_to(route.path, path))
