@@ -45,6 +45,8 @@ CONTROLLER_KINDS: Mapping[str, ControllerKind] = {
 PARAMETERS: Mapping[str, tuple[Parameter, ...]] = {
     "none": (),
     "process": PROCESS_PARAMETERS,
+    "systemd": SYSTEMD_PARAMETERS,
+    "container": CONTAINER_PARAMETERS,
     "exec": EXEC_PARAMETERS,
     "ocf": OCF_PARAMETERS,
     "supervisord": SUPERVISORD_PARAMETERS,
@@ -61,6 +63,8 @@ def controllers_by_kind(
     return {
         "none": NoController(),
         "process": ProcessController(environment, state_dir, on_exit),
+        "systemd": SystemdController(environment.clock, on_exit, spawn),
+        "container": ContainerController(environment.clock, environment.files, on_exit, spawn),
         "exec": ExecController(environment, state_dir, on_exit, spawn),
         "ocf": OcfController(environment, state_dir, on_exit, spawn),
         "supervisord": SupervisordController(environment, on_exit, spawn),

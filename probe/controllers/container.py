@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 CONTAINER_PARAMETERS = (
     Parameter("container", "name or id", "a container that exists; none is ever pulled or created", required=True),
-    Parameter("socket", "absolute path", f"the engine's unix socket; else the first of {', '.join(SOCKETS)} there is"),
+    Parameter("socket", "absolute path", f"the engine's unix socket, else `{'` or `'.join(SOCKETS)}`"),
     Parameter("stop_timeout_s", "seconds", "how long it has from its stop signal to SIGKILL", "10"),
 )
 
@@ -136,7 +136,7 @@ class ContainerController:
                 _must(await containers.ask("start", name), f"cannot start container {name}")
                 sight = await containers.look(name)
                 if sight is None or not sight.runs:
-                    raise ControllerError(_departure(name, container, sight))
+                    raise ControllerError(_not_started(name, container, sight))
             followed.incarnation, followed.pid = incarnation, sight.pid
             followed.ours, followed.killed = True, False
 
@@ -208,14 +208,15 @@ class ContainerController:
         return followed
 
     def _usual_socket(self) -> str:
-        """Return the first of the usual sockets that is there, or the first of all to be named in the error."""
+        """Return the first of the usual sockets that is there. Raises ControllerError."""
         for socket in SOCKETS:
             try:
                 if self._files.stamp(socket) is not None:
                     return socket
             except OSError:  # a folder that is closed to us: what cannot be seen cannot be used
                 continue
-        return SOCKETS[0]
+        text = f"no container engine is there: neither {' nor '.join(SOCKETS)}; start one, or give its socket"
+        raise ControllerError(Verdict(Reason.PROBE_INTERNAL, evidence_of(text)))
 
     def _follow(self, followed: _Followed, id: str) -> Container:
         """Follow the container; one of the same name that was created anew takes the place of the old one."""
@@ -277,6 +278,15 @@ def _must(reply: Reply, what: str, reason: Reason = Reason.SERVICE_STOPPED) -> N
         reason = Reason.PROBER_FORBIDDEN
     if reply.status not in _DONE:
         raise ControllerError(Verdict(reason, evidence_of(f"{what}: {reply.message}")))
+
+
+def _not_started(name: str, container: Container, sight: Sight | None) -> Verdict:
+    """Say why a container does not run right after its start."""
+    verdict = _departure(name, container, sight)
+    if verdict.reason is not Reason.EXTERNAL_STOP:
+        return verdict
+    code = sight.exit_code if sight is not None else container.exit_code or 0
+    return Verdict(Reason.SERVICE_STOPPED, evidence_of(f"container {name} ended at once with {_exit_text(code)}"))
 
 
 def _departure(name: str, container: Container, sight: Sight | None) -> Verdict:

@@ -80,7 +80,10 @@ class Containers:
             return None
         if reply.status != 200:
             raise LinkError(f"{self.link.name}: {reply.message}")
-        return _sight(reply.value)
+        sight = _sight(reply.value)
+        if not sight.id:
+            raise LinkError(f"{self.link.name} says nothing of container {name} that we understand")
+        return sight
 
     def follow(self, container: Container) -> None:
         """Begin to tell of a container."""

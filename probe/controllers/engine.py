@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from probe.controllers.link import LinkError, link_error
 
@@ -99,10 +100,10 @@ class _HttpEngine:
                 yield response
         except aiohttp.ClientConnectorError as error:
             raise link_error(error.os_error, f"{self._what} cannot be reached") from error
+        except HttpProcessingError as error:
+            raise LinkError(f"{self._what}: a line of more than {EVENT_BYTES_MAX} bytes, or no HTTP") from error
         except (aiohttp.ClientError, OSError) as error:
             raise LinkError(f"{self._what}: {str(error) or type(error).__name__}") from error
-        except ValueError as error:  # of aiohttp: a line longer than EVENT_BYTES_MAX
-            raise LinkError(f"{self._what}: {error}") from error
 
     def _decoded(self, raw: bytes) -> Any:
         try:

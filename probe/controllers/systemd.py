@@ -1,4 +1,5 @@
 """The systemd controller: a service is a unit, started and stopped by jobs, followed by its signals, over D-Bus.
+Needs dbus-fast: `pip install looksalive[systemd]`.
 
 How it behaves:
 1. A unit is followed before it is started; it counts as ours from the moment systemd calls it active.
