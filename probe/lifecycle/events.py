@@ -127,4 +127,24 @@ class Drained:
     """We are asked to end: what the process controller runs is taken offline in reverse order, nothing else starts."""
 
 
-Event = Configured | Asked | Started | Stopped | OperationFailed | Found | Exited | Probed | Owned | Tick | Drained
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The stops to come are planned (`on`), or no longer: while they are, nothing is started and nobody is to blame."""
+
+    on: bool
+
+
+Event = (
+    Configured
+    | Asked
+    | Started
+    | Stopped
+    | OperationFailed
+    | Found
+    | Exited
+    | Probed
+    | Owned
+    | Tick
+    | Drained
+    | Planned
+)

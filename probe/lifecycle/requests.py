@@ -115,6 +115,8 @@ def _refusal(draft: Draft, event: Asked, targets: list[Record]) -> Refused | Non
         return Refused("not_found", f"there is no {event.target}; `looksalive status` lists what there is")
     if draft.decision.draining:
         return Refused("draining", "looksalive is ending and begins nothing new")
+    if draft.decision.planned and event.verb in _UPWARD:
+        return Refused("draining", "the stops to come are planned: nothing is started until `looksalive drain --off`")
     if event.verb in (Verb.RESTART, Verb.TERMINATE) and isinstance(event.target, ResourceId):
         record = targets[0]
         if not record.spec.acts:

@@ -109,7 +109,7 @@ def _consider_offline(draft: Draft, record: Record, trigger: Trigger) -> None:
     if not graph.is_here(draft, record):
         record = configure.close(draft, record)
     elif not (graph.must_stop(draft, record) or draft.decision.draining or record.workers) and (
-        not record.spec.acts or graph.providers_online(draft, record)
+        not record.spec.acts or (graph.providers_online(draft, record) and not draft.decision.planned)
     ):
         operations.start(draft, record, trigger)
         return
@@ -175,7 +175,7 @@ def _bring_back(draft: Draft, record: Record, trigger: Trigger) -> None:
         if record.remains is Remains.SOME:
             operations.clear(draft, record)
         return
-    if draft.decision.draining or record.spent or record.due is not None:
+    if draft.decision.draining or draft.decision.planned or record.spent or record.due is not None:
         return
     if record.workers:  # S55: the attempt counts, no second worker starts
         operations.plan_restart(draft, record, operations.HUNG_WORKER_RETRY_S)

@@ -18,6 +18,7 @@ from probe.lifecycle.events import (
     Found,
     OperationFailed,
     Owned,
+    Planned,
     Probed,
     Started,
     Stopped,
@@ -58,6 +59,8 @@ def step(world: World, event: Event, now: float) -> Decision:
                 _overdue(draft, id)
         case Drained():
             _drain(draft)
+        case Planned(on=on):
+            _plan(draft, on)
         case _:
             assert_never(event)
     settle(draft, subject)
@@ -68,7 +71,7 @@ def _trigger_of(event: Event) -> Trigger:
     match event:
         case Configured() | Owned():
             return Trigger.STORE
-        case Asked() | Drained():
+        case Asked() | Drained() | Planned():
             return Trigger.OPERATOR
         case Started() | Stopped() | OperationFailed() | Found():
             return Trigger.CONTROLLER
@@ -173,4 +176,13 @@ def _drain(draft: Draft) -> None:
     for id in draft.all_ids():
         record = draft.record(id)
         if record is not None and record.spec.ours_to_stop:
+            draft.put(record)
+
+
+def _plan(draft: Draft, on: bool) -> None:
+    """Begin or end a time of planned stops; at its end whatever was left down is considered again."""
+    draft.decision.planned = on
+    for id in () if on else draft.all_ids():
+        record = draft.record(id)
+        if record is not None and record.spec.acts and record.state in (State.FAILED, State.OFFLINE):
             draft.put(record)

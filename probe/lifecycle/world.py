@@ -152,6 +152,7 @@ class Decision:
     requests: dict[OpId, Request] = field(default_factory=dict)
     next_op: int = 0
     draining: bool = False
+    planned: bool = False
     actions: list[Action] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
     restarted: list[ResourceId] = field(default_factory=list)
@@ -168,7 +169,8 @@ class World:
         self.dependents: dict[ResourceId, tuple[ResourceId, ...]] = {}
         self.requests: dict[OpId, Request] = {}
         self.next_op = 1
-        self.draining = False
+        self.draining = False  # we are ending
+        self.planned = False  # the stops to come are planned: nothing is started
         self._due: list[tuple[float, ResourceId]] = []
 
     def apply(self, decision: Decision) -> None:
@@ -201,6 +203,7 @@ class World:
             del self.requests[next(iter(self.requests))]
         self.next_op = decision.next_op
         self.draining = decision.draining
+        self.planned = decision.planned
 
     def next_due(self) -> float | None:
         """Return when `Tick` is next worth stepping, or None."""
@@ -243,7 +246,7 @@ class Draft:
         self._world = world
         self.now = now
         self.trigger = trigger
-        self.decision = Decision(next_op=world.next_op, draining=world.draining)
+        self.decision = Decision(next_op=world.next_op, draining=world.draining, planned=world.planned)
         self.touched: dict[ResourceId, None] = {}
 
     def record(self, id: ResourceId) -> Record | None:

@@ -32,6 +32,7 @@ class _Snapshot:
         self.labels: list[str] = []
         self.states: list[State] = []
         self.alive: list[bool] = []
+        self.stale: list[bool] = []
         self.types: list[str] = []
         self.controllers: list[str] = []
         self.causes: list[str] = []
@@ -41,6 +42,7 @@ class _Snapshot:
         self.labels.append(labels)
         self.states.append(report.state)
         self.alive.append(report.alive)
+        self.stale.append(report.stale)
         self.types.append(report.type)
         self.controllers.append(report.controller)
         self.causes.append(str(report.root_cause) if report.root_cause else "")
@@ -107,6 +109,11 @@ def _alive_lines(name: str, told: _Snapshot) -> Iterator[str]:
         yield f"{name}{{{labels}}} {int(alive)}"
 
 
+def _stale_lines(name: str, told: _Snapshot) -> Iterator[str]:
+    for labels, stale in zip(told.labels, told.stale, strict=True):
+        yield f"{name}{{{labels}}} {int(stale)}"
+
+
 def _info_lines(name: str, told: _Snapshot) -> Iterator[str]:
     for labels, type_, controller in zip(told.labels, told.types, told.controllers, strict=True):
         yield f'{name}{{{labels},type="{escape(type_)}",controller="{escape(controller)}"}} 1'
@@ -122,6 +129,7 @@ _STATES = tuple(State)
 _OF_SNAPSHOT: dict[Metric, Callable[[str, _Snapshot], Iterator[str]]] = {
     table.RESOURCE_STATE: _state_lines,
     table.RESOURCE_ALIVE: _alive_lines,
+    table.RESOURCE_STALE: _stale_lines,
     table.RESOURCE_INFO: _info_lines,
     table.ROOT_CAUSE: _cause_lines,
 }
@@ -195,6 +203,7 @@ _OF_ALL: dict[Metric, Callable[[Metric, Metrics], Iterable[str]]] = {
     table.KERNEL_INACTIVE: _kernel_inactive_lines,
     table.KERNEL_EVENTS: lambda metric, metrics: (f"{metric.full_name} {metrics.kernel_events_total}",),
     table.KERNEL_OVERRUNS: lambda metric, metrics: (f"{metric.full_name} {metrics.kernel_overruns_total}",),
+    table.DRAINING: lambda metric, metrics: (f"{metric.full_name} {int(metrics.draining)}",),
     table.RELOAD_OK: lambda metric, metrics: (f"{metric.full_name} {int(metrics.reload_successful)}",),
     table.RELOAD_TIME: lambda metric, metrics: (f"{metric.full_name} {number(metrics.reload_success_at)}",),
     table.BUILD_INFO: _build_lines,

@@ -74,6 +74,7 @@ class Metrics:
         self.kernel_why_not = ""
         self.kernel_events_total = 0
         self.kernel_overruns_total = 0
+        self.draining = False
         self.reload_successful = False
         self.reload_success_at = 0.0
 
@@ -169,6 +170,10 @@ class Metrics:
         if histogram is None:
             histogram = self.detections[trigger] = Histogram(table.DETECTION.buckets)
         histogram.observe(seconds)
+
+    def drained(self, on: bool) -> None:
+        """Note whether the stops to come are planned."""
+        self.draining = on
 
     def reloaded(self, ok: bool, wall: float) -> None:
         """Note a load of the store; only a good one moves the time stamp."""

@@ -37,6 +37,9 @@ RESOURCE_STATE = Metric(
     "resource_state", "gauge", (*_ONE, "state"), "1 for the state the resource is in, 0 for the others.", lean=False
 )
 RESOURCE_ALIVE = Metric("resource_alive", "gauge", _ONE, "1 when the resource is online and alive after rise and fall.")
+RESOURCE_STALE = Metric(
+    "resource_stale", "gauge", _ONE, "1 while the resource's last answer is too old to be believed.", lean=False
+)
 RESOURCE_INFO = Metric(
     "resource_info", "gauge", (*_ONE, "type", "controller"), "The resource's type and controller; always 1.", lean=False
 )
@@ -106,6 +109,7 @@ KERNEL_EVENTS = Metric("kernel_events_total", "counter", (), "Deaths of listenin
 KERNEL_OVERRUNS = Metric(
     "kernel_event_overruns_total", "counter", (), "Times that the kernel's events were lost and everything re-checked."
 )
+DRAINING = Metric("draining", "gauge", (), "1 while the stops to come are planned: what fails then is nobody's fault.")
 RELOAD_OK = Metric("config_last_reload_successful", "gauge", (), "1 when the last load of the store was accepted.")
 RELOAD_TIME = Metric(
     "config_last_reload_success_timestamp_seconds", "gauge", (), "When the store was last loaded successfully."
@@ -115,6 +119,7 @@ BUILD_INFO = Metric("build_info", "gauge", ("version", "python"), "The running v
 METRICS: tuple[Metric, ...] = (
     RESOURCE_STATE,
     RESOURCE_ALIVE,
+    RESOURCE_STALE,
     RESOURCE_INFO,
     ROOT_CAUSE,
     TRANSITIONS,
@@ -133,6 +138,7 @@ METRICS: tuple[Metric, ...] = (
     KERNEL_INACTIVE,
     KERNEL_EVENTS,
     KERNEL_OVERRUNS,
+    DRAINING,
     RELOAD_OK,
     RELOAD_TIME,
     BUILD_INFO,

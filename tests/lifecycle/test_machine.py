@@ -19,6 +19,7 @@ from probe.lifecycle.events import (
     Found,
     OperationFailed,
     Owned,
+    Planned,
     Probed,
     Started,
     Stopped,
@@ -121,6 +122,7 @@ class Shell(RuleBasedStateMachine):
                 record = self.world.records[id]
                 assert not any(work.id == id for work in self.working.values()), "S55: a second worker was started"
                 assert id not in self.offline_asked, "an operator's offline was overridden"
+                assert not self.world.planned, "started while the stops to come are planned"
                 for provider in record.spec.depends_on:
                     assert self.world.records[provider].state is State.ONLINE, "S16: started before what it needs"
                 self.working[op] = action
@@ -244,6 +246,11 @@ class Shell(RuleBasedStateMachine):
         self.happen(Owned(GROUP, here))
         self.happen(Owned(GROUP, here=True))
 
+    @rule(on=st.sampled_from((True, False, False)))
+    def plan_stops(self, on: bool) -> None:
+        """The stops to come are planned, or no longer."""
+        self.happen(Planned(on))
+
     @invariant()
     def budget_is_kept(self) -> None:
         """S54: never more restarts within the period than the threshold (the highest, where an edit changed it)."""
@@ -269,6 +276,7 @@ class Shell(RuleBasedStateMachine):
         """At the end everything settles, and the same inputs give the same decisions."""
         if not hasattr(self, "world") or self.broken:
             return
+        self.happen(Planned(on=False))
         for _ in range(20):
             self.all_answer()
             self.pass_time(1000.0)

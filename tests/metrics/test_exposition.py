@@ -101,6 +101,18 @@ def busy() -> Metrics:
     return metrics
 
 
+def test_stale_answers_and_planned_stops_are_seen() -> None:
+    """An answer that is too old is 1 for its resource alone; draining is 1 only while stops are planned."""
+    metrics = Metrics()
+    text = text_of(metrics, a_report(), replace(a_report(STORE), stale=True))
+    assert ours(text, "resource_stale") == {("evs1", "smtp"): 0, ("evs1", "store"): 1}
+    assert ours(text, "draining") == {(): 0}
+    metrics.drained(True)
+    assert ours(text_of(metrics), "draining") == {(): 1}
+    metrics.drained(False)
+    assert ours(text_of(metrics), "draining") == {(): 0}
+
+
 def test_plain_series_start_at_0_and_others_when_first_counted() -> None:
     """A declared resource has its plain counters at 0; what has a stage or a reason appears when it is counted."""
     metrics = Metrics()
@@ -187,6 +199,7 @@ def test_the_table_is_the_contract() -> None:
     assert {metric.full_name: (metric.kind, metric.labels) for metric in METRICS} == {
         "looksalive_resource_state": ("gauge", (*one, "state")),
         "looksalive_resource_alive": ("gauge", one),
+        "looksalive_resource_stale": ("gauge", one),
         "looksalive_resource_info": ("gauge", (*one, "type", "controller")),
         "looksalive_root_cause": ("gauge", (*one, "cause")),
         "looksalive_state_transitions_total": ("counter", (*one, "from", "to", "trigger")),
@@ -205,6 +218,7 @@ def test_the_table_is_the_contract() -> None:
         "looksalive_kernel_events_inactive": ("gauge", ("reason",)),
         "looksalive_kernel_events_total": ("counter", ()),
         "looksalive_kernel_event_overruns_total": ("counter", ()),
+        "looksalive_draining": ("gauge", ()),
         "looksalive_config_last_reload_successful": ("gauge", ()),
         "looksalive_config_last_reload_success_timestamp_seconds": ("gauge", ()),
         "looksalive_build_info": ("gauge", ("version", "python")),

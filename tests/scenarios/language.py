@@ -15,6 +15,7 @@ core answered. `LOOKSALIVE_REWRITE_SCENARIOS=1` writes the answers anew, to be r
     pass SECONDS           time goes by, ticking whenever something is due
     own yes|no             the group comes or goes
     drain                  we are asked to end
+    planned yes|no         the stops to come are planned, or no longer
     show                   say the state of every resource
 """
 
@@ -33,6 +34,7 @@ from probe.lifecycle.events import (
     Found,
     OperationFailed,
     Owned,
+    Planned,
     Probed,
     Started,
     Stopped,
@@ -140,6 +142,9 @@ class Scenario:
 
     def _drain(self, words: list[str]) -> list[str]:
         return self.step(Drained())
+
+    def _planned(self, words: list[str]) -> list[str]:
+        return self.step(Planned(on=words[0] == "yes"))
 
     def _pass(self, words: list[str]) -> list[str]:
         until = self.now + float(words[0])
