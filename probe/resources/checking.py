@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bindings.model import Resource, Store, StoreProblem
-from probe.checks import check_for
+from probe.checks.pattern import Pattern
 from probe.resources.types import TYPES, ResourceType
 
 CLUSTER = "cluster.json"
@@ -44,7 +44,7 @@ def check_store(store: Store, kinds: Mapping[str, ControllerKind]) -> list[Store
         if server.body_match is None:
             continue
         try:
-            check_for(server, server.bindings[0])
+            Pattern(server.body_match)
         except ValueError as error:
             pointer = f"/keys/{server.key.replace('/', '~1')}/body_match"
             problems.append(StoreProblem(METABASE, pointer, f"{server.key}: body_match", str(error)))

@@ -59,7 +59,7 @@ def test_good_resource_has_no_problem() -> None:
         (
             {"type": "service", "controller": {"kind": "proces", "command": ["/bin/true"]}},
             (
-                "cluster.json: g/r: controller.kind: there is no controller 'proces'; the kinds are none, process; "
+                "cluster.json: g/r: controller.kind: there is no controller 'proces'; the kinds are {kinds}; "
                 'did you mean "process"? (at /groups/g/resources/r/controller/kind)'
             ),
         ),
@@ -74,7 +74,8 @@ def test_good_resource_has_no_problem() -> None:
 )
 def test_mistake_is_named(resource: dict[str, object], said: str) -> None:
     """Each mistake says the file, the place, what is wrong and what would mend it."""
-    assert problems(resource) == [said.format(types=", ".join(sorted(TYPES)))]
+    types, kinds = ", ".join(sorted(TYPES)), ", ".join(sorted(CONTROLLER_KINDS))
+    assert problems(resource) == [said.format(types=types, kinds=kinds)]
 
 
 def test_every_mistake_is_named_at_once() -> None:
@@ -89,6 +90,14 @@ def test_pattern_that_re2_refuses_is_a_mistake() -> None:
     store = parse_store(json.dumps(metabase).encode(), None)
     [problem] = check_store(store, CONTROLLER_KINDS)
     assert str(problem).startswith("metabase.json: /http/1: body_match: ")
+
+
+def test_pattern_is_judged_without_the_secrets_beside_it() -> None:
+    """A body_match is no mistake because a header's secret cannot be read where the store is checked."""
+    secret = {"Authorization": {"file": "/nowhere/token"}}
+    server = {"bindings": ["127.0.0.1:80"], "body_match": "ok", "headers": secret}
+    metabase = {"schema_version": 1, "keys": {"/http/1": server}}
+    assert check_store(parse_store(json.dumps(metabase).encode(), None), CONTROLLER_KINDS) == []
 
 
 def test_spec_carries_the_policy() -> None:
