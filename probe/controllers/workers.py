@@ -27,40 +27,41 @@ class Workers:
     def __init__(self, spawn: Spawn, post: Callable[[Answer], None]) -> None:
         self._spawn = spawn
         self._post = post
-        self._running: dict[ResourceId, tuple[OpId, asyncio.Task[Verdict | None]]] = {}
+        self._running: dict[ResourceId, dict[OpId, asyncio.Task[Verdict | None]]] = {}
 
     def begin(self, success: Started | Stopped, operation: Callable[[], Coroutine[object, object, None]]) -> None:
-        """Run `operation` once the resource's previous worker has ended, then post `success` or OperationFailed."""
-        previous = self._running.get(success.id)
-        task = self._spawn(self._work(success.id, operation, previous[1] if previous else None))
-        self._running[success.id] = (success.op, task)
+        """Run `operation` once every earlier worker of the resource has ended, then post `success` or the failure."""
+        running = self._running.setdefault(success.id, {})
+        task = self._spawn(self._work(success.id, operation, tuple(running.values())))
+        running[success.op] = task
         task.add_done_callback(lambda done: self._ended(success, done))
 
     def cancel(self, id: ResourceId, op: OpId) -> None:
-        """Ask the worker of `op` to give up; nothing if it has returned or another one has taken its place."""
-        running = self._running.get(id)
-        if running is not None and running[0] == op:
-            running[1].cancel()
+        """Ask the worker of `op` to give up; nothing if it has returned."""
+        task = self._running.get(id, {}).get(op)
+        if task is not None:
+            task.cancel()
 
     def cancel_all(self) -> None:
         """Ask every worker to give up: we end."""
-        for _, task in self._running.values():
-            task.cancel()
+        for running in self._running.values():
+            for task in running.values():
+                task.cancel()
 
     @property
     def count(self) -> int:
         """How many workers have not returned."""
-        return len(self._running)
+        return sum(len(running) for running in self._running.values())
 
     async def _work(
         self,
         id: ResourceId,
         operation: Callable[[], Coroutine[object, object, None]],
-        previous: asyncio.Task[Verdict | None] | None,
+        earlier: tuple[asyncio.Task[Verdict | None], ...],
     ) -> Verdict | None:
         try:
-            if previous is not None and not previous.done():
-                await asyncio.wait([previous])
+            if earlier:  # also one before the last: that one may have been called off while it waited itself
+                await asyncio.wait(earlier)
             await operation()
         except ControllerError as error:
             return error.verdict
@@ -70,7 +71,9 @@ class Workers:
         return None
 
     def _ended(self, success: Started | Stopped, task: asyncio.Task[Verdict | None]) -> None:
-        if self._running.get(success.id, (None, None))[0] == success.op:
+        running = self._running[success.id]
+        del running[success.op]
+        if not running:
             del self._running[success.id]
         # A task cancelled before its first step never entered its coroutine: only this callback sees that one.
         verdict = Verdict(Reason.PROBE_INTERNAL, "cancelled") if task.cancelled() else task.result()

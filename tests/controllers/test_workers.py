@@ -79,6 +79,43 @@ async def test_second_operation_waits_for_the_first() -> None:
     ]
 
 
+async def test_worker_that_was_called_off_while_it_waited_lets_nobody_pass() -> None:
+    """S55: behind a hung worker the second is called off; the third still waits for the hung one."""
+    answers: list[Answer] = []
+    stage = Stage()
+    async with asyncio.TaskGroup() as tasks:
+        workers = Workers(tasks.create_task, answers.append)
+        workers.begin(Started(SMTP, OpId(1)), lambda: stage.work("hung"))
+        await turn()
+        workers.begin(Stopped(SMTP, OpId(2)), lambda: stage.work("called off"))
+        await turn()
+        workers.cancel(SMTP, OpId(2))
+        await turn()
+        workers.begin(Stopped(SMTP, OpId(3)), lambda: stage.work("third"))
+        await turn()
+        assert stage.begun == ["hung"]
+        assert workers.count == 2
+        stage.doors["hung"].set()
+        await turn()
+        assert stage.begun == ["hung", "third"]
+        stage.doors["third"].set()
+    assert [type(answer) for answer in answers] == [OperationFailed, Started, Stopped]
+    assert workers.count == 0
+
+
+async def test_end_calls_every_worker_off() -> None:
+    """When we end no worker is left, whichever it is."""
+    answers: list[Answer] = []
+    stage = Stage()
+    async with asyncio.TaskGroup() as tasks:
+        workers = Workers(tasks.create_task, answers.append)
+        workers.begin(Started(SMTP, OpId(1)), lambda: stage.work("a"))
+        workers.begin(Stopped(SMTP, OpId(2)), lambda: stage.work("b"))
+        await turn()
+        workers.cancel_all()
+    assert [type(answer) for answer in answers] == [OperationFailed, OperationFailed]
+
+
 async def test_worker_cancelled_before_its_first_step_is_answered() -> None:
     """The core learns of the end of a worker that never came to run."""
     answers: list[Answer] = []
