@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 
 from probe.cli.settings import add_run_flags, default_state_dir, settings_of, told
@@ -25,6 +26,13 @@ def execute(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> i
     except RuntimeError:
         parser.error("this user has no home folder for state; pass --state-dir DIR (or set LOOKSALIVE_STATE_DIR)")
     settings = settings_of(values, store=store, state_dir=state_dir, on_terminal=sys.stderr.isatty())
+    signal.signal(signal.SIGTERM, _end_at_once)  # until the service takes signals itself
     from probe.cli.run import run  # the whole service: only when it is really to run
 
     return run(settings)
+
+
+def _end_at_once(number: int, frame: object) -> None:
+    """End well: nothing has been started yet."""
+    del number, frame
+    sys.exit(0)

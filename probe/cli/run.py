@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 from contextlib import ExitStack
+from functools import partial
 
 from bindings.parse import StoreError
 from bindings.store import StoreFolder
@@ -92,24 +93,30 @@ class _Instance:
         self.server: Server | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._ending = False
+        self._asked_to_end = False
+        self.runtime: Runtime | None = None
 
     async def run(self) -> int:
         """Load, serve, follow; end in order."""
         settings = self.settings
+        self._handle_signals()
         try:
             self.inventory.load()
         except StoreError as error:
             for problem in error.problems:
                 print(problem, file=sys.stderr)
             return EXIT_STORE
-        self.runtime = Runtime(
+        except OSError as error:
+            complain("run", f"cannot read what was wanted last: {error}; mend it, or pass another --state-dir")
+            return EXIT_FAILED
+        runtime = self.runtime = Runtime(
             self.environment,
             self.metrics,
             max_in_flight=settings.max_in_flight or _in_flight_default(),
             open_service=self.inventory.open_service,
             plan_of=self.inventory.plan_of,
         )
-        reader = self.reader = Reader(self.runtime, self.inventory, platform.node() or "localhost")
+        reader = self.reader = Reader(runtime, self.inventory, platform.node() or "localhost")
         token_file = None if settings.token_file is None else str(settings.token_file)
         app = make_app(
             reader,
@@ -127,9 +134,10 @@ class _Instance:
             listen = f"{settings.listen_host}:{settings.listen_port}"
             complain("run", f"cannot listen on {listen}: {error.strerror or error}; pass --listen ADDRESS:PORT")
             return EXIT_FAILED
-        self._handle_signals()
+        if self._asked_to_end:
+            self._end()
         try:
-            await self.runtime.run(self._begin)
+            await runtime.run(partial(self._begin, runtime))
         finally:
             await self.server.close()
             for controller in self.controllers.values():
@@ -137,17 +145,17 @@ class _Instance:
         _log.info("looksalive has ended")
         return EXIT_OK
 
-    async def _begin(self) -> None:
+    async def _begin(self, runtime: Runtime) -> None:
         """Tell the runtime the store, say that we serve, then follow the store."""
-        await self.inventory.begin(self.runtime)
-        assert self.server is not None
-        print(f"looksalive ready {self.server.url}", flush=True)
-        _log.info("looksalive serves at %s", self.server.url)
-        if self.settings.on_ready is not None:
-            self.settings.on_ready(self.server.url, await self._pids())
         try:
-            await self.inventory.follow(self.runtime)
-        finally:
+            await self.inventory.begin(runtime)
+            assert self.server is not None
+            print(f"looksalive ready {self.server.url}", flush=True)
+            _log.info("looksalive serves at %s", self.server.url)
+            if self.settings.on_ready is not None:
+                self.settings.on_ready(self.server.url, await self._pids())
+            await self.inventory.follow(runtime)
+        finally:  # also when we are told to end before all that is done
             self._ending = True
             for task in self._background:
                 task.cancel()
@@ -161,14 +169,20 @@ class _Instance:
         return {each.id.name: each.pid for each in reader.resources() if each.pid is not None}
 
     def _handle_signals(self) -> None:
+        """Take signals from the first moment on: an end asked for early is obeyed as soon as there is one to obey."""
         loop = asyncio.get_running_loop()
-        stop = not self.settings.leave_running
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, lambda: self.runtime.end(stop_services=stop))
-        loop.add_signal_handler(signal.SIGHUP, lambda: self.runtime.spawn(self.inventory.reload(self.runtime)))
+            loop.add_signal_handler(number, self._end)
+        loop.add_signal_handler(signal.SIGHUP, self.inventory.ask_reload)
+
+    def _end(self) -> None:
+        self._asked_to_end = True
+        if self.runtime is not None:
+            self.runtime.end(stop_services=not self.settings.leave_running)
 
     def _spawn(self, work: Background) -> asyncio.Task[None]:
         """Begin what a controller does in the background; it lives no longer than we follow the store."""
+        assert self.runtime is not None, "no controller works before there is a runtime"
         task = self.runtime.spawn(work)
         if self._ending:
             task.cancel()
@@ -177,6 +191,7 @@ class _Instance:
         return task
 
     def _exited(self, id: ResourceId, incarnation: Incarnation, verdict: Verdict) -> None:
+        assert self.runtime is not None, "nothing was started before there is a runtime"
         self.runtime.exited(id, incarnation, verdict)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 import msgspec
 
@@ -29,20 +30,31 @@ class DesiredState:
         self._desired: dict[str, bool] = {}
 
     def load(self) -> None:
-        """Read what was wanted. A file that cannot be read is set aside, never lost, and said so."""
+        """Read what was wanted. A file that makes no sense is set aside, never lost, and said so.
+
+        Raises OSError where it cannot be read at all: starting what an operator took offline would be worse.
+        """
         try:
             raw = self._files.read(self._path, DESIRED_BYTES_MAX)
         except FileNotFoundError:
             return
         try:
             self._desired = msgspec.json.decode(raw, type=_Document).desired
-        except msgspec.MsgspecError as error:
+            for id in self._desired:
+                ResourceId.parse(id)
+        except (msgspec.MsgspecError, ValueError) as error:
+            self._desired = {}
             self._files.rename(self._path, f"{self._path}.unreadable")
             _log.error("desired.json cannot be read (%s); set aside as desired.json.unreadable", error)
 
     def items(self) -> tuple[tuple[ResourceId, bool], ...]:
         """List what is known, as `Configured` takes it."""
-        return tuple((ResourceId.parse(id), wanted) for id, wanted in self._desired.items() if id.count("/") == 1)
+        return tuple((ResourceId.parse(id), wanted) for id, wanted in self._desired.items())
+
+    def keep(self, ids: Iterable[ResourceId]) -> None:
+        """Forget every other resource: at start, so that the file does not outgrow the store."""
+        known = {str(id) for id in ids}
+        self._desired = {id: wanted for id, wanted in self._desired.items() if id in known}
 
     def want(self, id: ResourceId, wanted: bool) -> None:
         """Note what an operator asked."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 from probe.environment import Clock
 from probe.history import Recent
 from probe.lifecycle.report import EventReport
-from probe.lifecycle.world import Decision, Request, Transition, World
+from probe.lifecycle.world import Decision, Record, Request, Transition, World
 from probe.metrics import Metrics
 from probe.values import Reason, State
 
@@ -25,6 +26,9 @@ class Feed:
         self._metrics = metrics
         self._waiters: set[asyncio.Future[None]] = set()
 
+    def __repr__(self) -> str:
+        return f"<Feed revision={self.revision} events={self.recent.last_seq} waiting={len(self._waiters)}>"
+
     def tell(self, world: World, decision: Decision) -> None:
         """Tell a decision before it is applied: the world still shows what was."""
         for transition in decision.transitions:
@@ -39,16 +43,16 @@ class Feed:
 
     async def wait_past(self, revision: int, timeout_s: float) -> int:
         """Return the revision once it is above `revision`, or what it is after `timeout_s`."""
-        if self.revision > revision or timeout_s <= 0:
-            return self.revision
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        timer = self._clock.call_at(self._clock.now() + timeout_s, lambda: _wake(waiter))
-        try:
-            await waiter
-        finally:
-            timer.cancel()
-            self._waiters.discard(waiter)
+        until = self._clock.now() + timeout_s
+        while self.revision <= revision and self._clock.now() < until:  # it may be several edges away
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            timer = self._clock.call_at(until, partial(_wake, waiter))
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+                self._waiters.discard(waiter)
         return self.revision
 
     def _advance(self) -> None:
@@ -126,15 +130,22 @@ def _sentence(transition: Transition) -> str:
 
 def _is_visible(world: World, decision: Decision) -> bool:
     """Whether a reader would see a difference although no state changed."""
-    for id, record in decision.records.items():
-        before = world.records.get(id)
-        if record is None or before is None:
-            return True
-        if (record.reason, record.root_cause, record.op, record.wanted) != (
-            before.reason,
-            before.root_cause,
-            before.op,
-            before.wanted,
-        ):
-            return True
-    return False
+    if any(world.groups.get(name) != group for name, group in decision.groups.items()):
+        return True
+    return any(_seen(record) != _seen(world.records.get(id)) for id, record in decision.records.items())
+
+
+def _seen(record: Record | None) -> tuple[object, ...]:
+    """What of a record a reader is shown, but for what its state says."""
+    if record is None:
+        return ()
+    return (
+        record.spec,
+        record.reason,
+        record.evidence,
+        record.root_cause,
+        record.op,
+        record.wanted,
+        record.attempts,
+        record.restarts,
+    )

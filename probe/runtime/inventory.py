@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from bindings.diff import diff_stores
 from bindings.parse import StoreError
-
 from bindings.store import StoreFolder
 from bindings.watch import StoreStamp
 from probe.cluster import DesiredState
@@ -18,7 +17,8 @@ from probe.lifecycle.events import Configured, Owned
 from probe.monitor.plan import Plans, ProbePlan
 from probe.resources import ControllerKind
 from probe.runtime.loading import Loaded, load_checked
-from probe.runtime.loop import Runtime, Service
+from probe.runtime.loop import Runtime
+from probe.runtime.performing import Service
 from probe.values import ResourceId
 
 POLL_INTERVAL_S = 1.0
@@ -46,6 +46,8 @@ class Inventory:
         self._loaded: Loaded | None = None
         self._stamp: StoreStamp | None = None
         self._reloading = asyncio.Lock()
+        self._look = asyncio.Event()
+        self._asked = False
         self._plans = Plans(environment)
         self._made: dict[ResourceId, ProbePlan] = {}
 
@@ -57,9 +59,11 @@ class Inventory:
 
     def load(self) -> None:
         """Read the store for the first time. Blocks. Raises StoreError with every mistake."""
-        self._stamp = self.folder.stamp()
+        self._stamp = self._read_stamp()
         self._loaded = load_checked(self.folder, self._kinds)
         self.desired.load()
+        groups = self._loaded.store.groups
+        self.desired.keep(ResourceId(group.name, name) for group in groups.values() for name in group.resources)
 
     def open_service(self, id: ResourceId) -> Service:
         """Say who controls a resource and with what, as configured now."""
@@ -80,45 +84,71 @@ class Inventory:
         """Tell the runtime everything: the groups are ours, the resources are these."""
         store = self.loaded.store
         ids = [ResourceId(group.name, name) for group in store.groups.values() for name in group.resources]
-        await self._tell(runtime, ids, removed=[])
+        await self._tell(runtime, self.loaded, ids, removed=[])
         self.told = True
         runtime.metrics.reloaded(True, self._environment.clock.wall())
 
     async def follow(self, runtime: Runtime) -> None:
         """Poll the store and reload it when it has changed, for ever."""
+        clock = self._environment.clock
         while True:
-            await self._environment.clock.sleep(POLL_INTERVAL_S)
-            if await asyncio.to_thread(self.folder.stamp) != self._stamp:
+            timer = clock.call_at(clock.now() + POLL_INTERVAL_S, self._look.set)
+            await self._look.wait()
+            timer.cancel()
+            self._look.clear()
+            asked, self._asked = self._asked, False
+            if asked or await asyncio.to_thread(self._read_stamp) != self._stamp:
                 await self.reload(runtime)
+
+    def ask_reload(self) -> None:
+        """Have the store read again at once, changed or not (SIGHUP); any number of times before it is, is once."""
+        self._asked = True
+        self._look.set()
 
     async def reload(self, runtime: Runtime) -> bool:
         """Read the store again and tell the runtime what differs (SIGHUP does, too). Returns whether it was good."""
         async with self._reloading:
-            self._stamp = await asyncio.to_thread(self.folder.stamp)
+            good = False
+            self._stamp = await asyncio.to_thread(self._read_stamp)
             try:
-                loaded = await asyncio.to_thread(load_checked, self.folder, self._kinds)
+                await self._change(runtime, await asyncio.to_thread(load_checked, self.folder, self._kinds))
+                good = True
             except StoreError as error:
                 for problem in error.problems:
                     _log.error("the edit of the store is refused: %s", problem)
-                runtime.metrics.reloaded(False, self._environment.clock.wall())
-                return False
-            await self._change(runtime, loaded)
-            runtime.metrics.reloaded(True, self._environment.clock.wall())
-            return True
+            except Exception:  # noqa: BLE001 - whatever is in the store, the last good one stays in force
+                _log.exception("a mistake in looksalive: the edit of the store is refused, the last good one stays")
+            runtime.metrics.reloaded(good, self._environment.clock.wall())
+            return good
+
+    def _read_stamp(self) -> StoreStamp | None:
+        try:
+            return self.folder.stamp()
+        except OSError:  # reading the store meets the same and says which file
+            return None
 
     async def _change(self, runtime: Runtime, loaded: Loaded) -> None:
-        diff = diff_stores(self.loaded.store, loaded.store)
-        self._loaded = loaded
-        self._plans.forget_files()
+        before = self.loaded
+        diff = diff_stores(before.store, loaded.store)
         changed = [ResourceId(*change.id) for change in diff.changed]
         changed_ids = set(changed)
         removed = [ResourceId(*id) for id in diff.removed]
-        for id in [id for id in self._made if id in changed_ids or id not in runtime.world.records]:
-            del self._made[id]  # a removed one is still asked until it is offline: its last plan stays as long
-        await self._tell(runtime, [*(ResourceId(*id) for id in diff.added), *changed], removed)
+
+        def take_over() -> None:
+            self._loaded = loaded
+            self._plans.forget_files()
+            for id in [id for id in self._made if id in changed_ids or id not in runtime.world.records]:
+                del self._made[id]
+
+        try:
+            added = (ResourceId(*id) for id in diff.added)
+            await self._tell(runtime, loaded, [*added, *changed], removed, take_over)
+        except Exception:
+            self._loaded = before
+            raise
         for id in changed:
             record = runtime.world.records.get(id)
-            if record is not None and record.watched:
+            if record is not None and record.watched and record.next_spec is None:
                 plan = self.plan_of(id)
                 runtime.monitors.replan(plan)
                 runtime.metrics.keep_bindings(id, {target.binding for target in plan.targets})
@@ -131,9 +161,17 @@ class Inventory:
             revisions,
         )
 
-    async def _tell(self, runtime: Runtime, ids: list[ResourceId], removed: list[ResourceId]) -> None:
-        await runtime.ask(Configured(tuple(self.loaded.spec(id) for id in ids), tuple(removed), self.desired.items()))
-        for name in dict.fromkeys(id.group for id in ids):
-            group = runtime.world.groups.get(name)
-            if group is not None and not group.here:
-                await runtime.ask(Owned(name, here=True))
+    async def _tell(
+        self,
+        runtime: Runtime,
+        loaded: Loaded,
+        ids: list[ResourceId],
+        removed: list[ResourceId],
+        take_over: Callable[[], None] | None = None,
+    ) -> None:
+        """Tell the runtime, which takes the store over in the very step that decides on it."""
+        configured = Configured(tuple(loaded.spec(id) for id in ids), tuple(removed), self.desired.items())
+        decisions = [runtime.ask(configured, take_over)]
+        decisions += [runtime.ask(Owned(name, here=True)) for name in dict.fromkeys(id.group for id in ids)]
+        for decision in decisions:
+            await decision

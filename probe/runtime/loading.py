@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bindings.parse import StoreError, virtual_server_of
-
 from bindings.model import Resource, Store, VirtualServer
+from bindings.parse import StoreError, virtual_server_of
 from bindings.store import StoreFolder
 from probe.lifecycle.spec import Spec
 from probe.resources import ControllerKind, check_store, spec_of

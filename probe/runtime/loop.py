@@ -8,43 +8,43 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
-from probe.controllers.contract import Controller, ServiceSpec
 from probe.controllers.workers import Workers
 from probe.environment import Environment
 from probe.lifecycle import actions
-from probe.lifecycle.events import Drained, Event, Exited, Found, Probed, Started, Stopped, Tick, Trigger
+from probe.lifecycle.events import (
+    Drained,
+    Event,
+    Exited,
+    OperationFailed,
+    Tick,
+    Trigger,
+)
 from probe.lifecycle.graph import is_occupied
 from probe.lifecycle.step import step
-from probe.lifecycle.world import NEVER_STARTED, Decision, Draft, World
+from probe.lifecycle.world import Decision, Draft, World
 from probe.metrics import Metrics
 from probe.monitor.kernel import KernelEvents
 from probe.monitor.monitor import Monitors
 from probe.monitor.plan import ProbePlan
 from probe.runtime.detections import Detections
 from probe.runtime.feed import Feed
-from probe.values import Incarnation, ResourceId, State, Verdict
+from probe.runtime.inbox import Inbox, Posted
+from probe.runtime.performing import Performer, Service
+from probe.runtime.sweep import lost_edge
+from probe.values import Incarnation, Reason, ResourceId, Verdict
 
 DRAIN_BUDGET_S = 3.8  # of the 5 s from SIGTERM to exit; the rest is for closing
 DRAIN_KILL_AFTER_S = 2.8  # how long TERM may take before KILL
 SWEEP_INTERVAL_S = 5.0  # S62: looks_alive_interval_s
 SWEEP_SLICE = 500  # resources read between two passes of the loop
+EVENTS_PER_PASS = 200  # decided before others have their turn
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A resource as configured when it was opened: who controls it, with what (S48)."""
-
-    controller: Controller
-    spec: ServiceSpec
 
 
 class Runtime:
@@ -65,30 +65,19 @@ class Runtime:
         self.metrics = metrics
         self.feed = Feed(environment.clock, metrics)
         self.detections = Detections(environment.clock, metrics)
-        self.services: dict[ResourceId, Service] = {}
+        self._inbox = Inbox()
+        self.post, self.ask = self._inbox.post, self._inbox.ask
         self.monitors = Monitors(environment, self.spawn, self.post, metrics, max_in_flight=max_in_flight)
         self.kernel = KernelEvents(environment, self.monitors, metrics)
         self.workers = Workers(self.spawn, self.post)
-        self._open_service = open_service
-        self._plan_of = plan_of
-        self._inbox: deque[tuple[Event, asyncio.Future[Decision] | None]] = deque()
-        self._wake = asyncio.Event()
+        performer = Performer(self.workers, self.monitors, metrics, self.post, open_service, plan_of)
+        self.services = performer.services
+        self.fault = ""  # what we lost by a mistake of our own; empty as it should be
+        self._perform = performer.perform
         self._tasks: asyncio.TaskGroup | None = None
         self._stop_services: bool | None = None  # None: run; else end, and whether to stop what is ours
 
     # --- posting ---
-
-    def post(self, event: Event) -> None:
-        """Put an event into the inbox; never blocks."""
-        self._inbox.append((event, None))
-        self._wake.set()
-
-    async def ask(self, event: Event) -> Decision:
-        """Post an event and return what was decided on it, as soon as it is decided."""
-        answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
-        self._inbox.append((event, answer))
-        self._wake.set()
-        return await answer
 
     def exited(self, id: ResourceId, incarnation: Incarnation, verdict: Verdict) -> None:
         """Take a controller's word that a service ended by itself."""
@@ -103,7 +92,7 @@ class Runtime:
         """Begin to end: in order within the budget, or at once leaving everything running."""
         if self._stop_services is None:
             self._stop_services = stop_services
-            self._wake.set()
+            self._inbox.wake.set()
 
     # --- the loop ---
 
@@ -112,35 +101,68 @@ class Runtime:
         async with asyncio.TaskGroup() as self._tasks:
             self.kernel.start()  # before anything is watched, so that no death is missed
             background = [self.spawn(begin()), self.spawn(self._sweep())]
+            await self.clock.sleep(0)  # what `begin` has to tell comes before an end that was asked for already
             while self._stop_services is None:
                 self._take_all()
                 await self._sleep_until_woken()
             if self._stop_services:
                 await self._drain()
-            self.kernel.close()
-            await self.monitors.close()
             for task in background:
                 task.cancel()
+            self._inbox.close()
+            self.kernel.close()
+            await self.monitors.close()
             self.workers.cancel_all()
 
     def _take_all(self) -> None:
-        self._wake.clear()
-        while True:
+        self._inbox.wake.clear()
+        for _ in range(EVENTS_PER_PASS):
             due = self.world.next_due()
             if due is not None and due <= self.clock.now():
-                self._decide(Tick())
-            elif self._inbox:
-                event, answer = self._inbox.popleft()
-                decision = self._decide(event)
-                if answer is not None and not answer.done():
-                    answer.set_result(decision)
+                self._take_tick()
+            elif (posted := self._inbox.take()) is not None:
+                self._take(posted)
             else:
                 return
+        self._inbox.wake.set()
+
+    def _take(self, posted: Posted) -> None:
+        """Decide on one event. One that our core stumbles over changes nothing and is dropped; its asker is told."""
+        try:
+            if posted.before is not None:
+                posted.before()
+            decision = self._decide(posted.event)
+        except Exception as error:  # noqa: BLE001 - nothing that happens to one resource may end the service
+            if not posted.refuse(error):
+                self._note_fault(posted.event)
+        else:
+            posted.answer_with(decision)
+
+    def _take_tick(self) -> None:
+        """Let what is due happen; if that fails, one by one, so that one resource costs no other its time-outs."""
+        try:
+            self._decide(Tick())
+        except Exception:  # noqa: BLE001 - as above
+            self._note_fault(Tick())
+            for id in self.world.due_before(self.clock.now()):
+                try:
+                    self._decide(Tick(id))
+                except Exception:  # noqa: BLE001 - as above
+                    self._note_fault(Tick(id))
+                    self.world.forget_due(id)
+
+    def _note_fault(self, what: object) -> None:
+        """Say loudly that we made a mistake; `/readyz` tells it until somebody has looked and restarted us."""
+        self.fault = f"a mistake in looksalive lost {type(what).__name__}; the log has it"
+        _log.exception("a mistake in looksalive: this is lost, everything else goes on: %r", what)
 
     async def _sleep_until_woken(self) -> None:
+        if self._inbox.wake.is_set():
+            await self.clock.sleep(0)  # there is more; but it is others' turn
+            return
         due = self.world.next_due()
-        timer = None if due is None else self.clock.call_at(due, self._wake.set)
-        await self._wake.wait()
+        timer = None if due is None else self.clock.call_at(due, self._inbox.wake.set)
+        await self._inbox.wake.wait()
         if timer is not None:
             timer.cancel()
 
@@ -150,42 +172,13 @@ class Runtime:
         self.detections.note(event, decision)
         self.world.apply(decision)
         for action in decision.actions:
-            self._perform(action)
+            try:
+                self._perform(action, self.world)
+            except Exception:  # noqa: BLE001 - as above
+                self._note_fault(action)
+                if isinstance(action, actions.Start | actions.Stop | actions.Terminate):
+                    self.post(OperationFailed(action.id, action.op, Verdict(Reason.PROBE_INTERNAL, "not carried out")))
         return decision
-
-    def _perform(self, action: actions.Action) -> None:
-        match action:
-            case actions.Start(id, op, incarnation):
-                service = self.services[id]
-                self.workers.begin(Started(id, op), lambda: service.controller.start(service.spec, incarnation))
-            case actions.Stop(id, op):
-                service = self.services[id]
-                self.workers.begin(Stopped(id, op), lambda: service.controller.stop(service.spec))
-            case actions.Terminate(id, op):
-                service = self.services[id]
-                self.workers.begin(Stopped(id, op), lambda: service.controller.terminate(service.spec))
-            case actions.Kill(id):
-                self.services[id].controller.kill(id)
-            case actions.Cancel(id, op):
-                self.workers.cancel(id, op)
-            case actions.Watch(id, incarnation, alive, confirming):
-                self.monitors.watch(self._plan_of(id), incarnation, alive, confirming)
-            case actions.Unwatch(id):
-                self.monitors.unwatch(id)
-            case actions.Verify(id):
-                self.monitors.verify(id)
-            case actions.Open(id):
-                service = self.services[id] = self._open_service(id)
-                self.metrics.declare(id)
-                if service.controller.adopt(service.spec, NEVER_STARTED):
-                    self.post(Found(id))
-            case actions.Close(id):
-                self.services.pop(id, None)
-                if id not in self.world.records:
-                    self.metrics.forget(id)
-                    self.monitors.evidence.forget(id)
-            case _:
-                assert_never(action)
 
     # --- the lost event made good (S62) ---
 
@@ -195,11 +188,10 @@ class Runtime:
             for index, id in enumerate(list(self.world.records)):
                 if index % SWEEP_SLICE == 0:
                     await self.clock.sleep(0)
-                record, reading = self.world.records.get(id), self.monitors.reading(id)
-                if record is None or reading is None or record.state is not State.ONLINE or not record.watched:
-                    continue
-                if reading.alive is False:
-                    self.post(Probed(id, record.incarnation, False, reading.verdict))
+                record = self.world.records.get(id)
+                missed = None if record is None else lost_edge(record, self.monitors.reading(id))
+                if missed is not None:
+                    self.post(missed)
 
     # --- the end ---
 
@@ -208,16 +200,18 @@ class Runtime:
         begun = self.clock.now()
         self.post(Drained())
         self._take_all()
+        ours = [id for id, record in self.world.records.items() if record.spec.ours_to_stop]
         for after_s in (DRAIN_KILL_AFTER_S, DRAIN_BUDGET_S):
-            timer = self.clock.call_at(begun + after_s, self._wake.set)
-            while self._unfinished() and self.clock.now() < begun + after_s:
+            timer = self.clock.call_at(begun + after_s, self._inbox.wake.set)
+            while self._unfinished(ours) and self.clock.now() < begun + after_s:
                 await self._sleep_until_woken()
                 self._take_all()
             timer.cancel()
-            for id in self._unfinished():
+            for id in self._unfinished(ours):
                 _log.warning("%s did not stop in time and is killed", id)
                 self.services[id].controller.kill(id)
 
-    def _unfinished(self) -> list[ResourceId]:
+    def _unfinished(self, ids: list[ResourceId]) -> list[ResourceId]:
         draft = Draft(self.world, self.clock.now(), Trigger.OPERATOR)
-        return [id for id, record in self.world.records.items() if is_occupied(draft, record)]
+        records = [self.world.records[id] for id in ids if id in self.world.records]
+        return [record.id for record in records if is_occupied(draft, record) and record.id in self.services]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 
 from probe.history import RecentSubscription
-from probe.lifecycle.events import Asked, Verb
+from probe.lifecycle.events import Asked, Planned, Verb
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
 from probe.lifecycle.world import Record, Refused
 from probe.monitor.transcript import Transcript
+from probe.runtime.inbox import Ended
 from probe.runtime.inventory import Inventory
 from probe.runtime.loop import Runtime
 from probe.runtime.reports import report_group, report_operation, report_resource
 from probe.values import OpId, ResourceId
 
 WAIT_S_MAX = 300.0
+
+_log = logging.getLogger(__name__)
 
 
 class Reader:
@@ -25,6 +29,7 @@ class Reader:
         self.node = node
         self._runtime = runtime
         self._inventory = inventory
+        self._saving = asyncio.Lock()
 
     @property
     def revision(self) -> int:
@@ -38,12 +43,21 @@ class Reader:
 
     @property
     def not_ready(self) -> str:
-        """Name what is missing before the first round is done; empty when nothing is."""
+        """Name what is missing before the first round is done, or what we lost since; empty when nothing is."""
+        if self._runtime.fault:
+            return self._runtime.fault
+        if self.draining:
+            return "draining: the stops to come are planned"
         if not self._inventory.told:
             return "the store is not loaded yet"
         if not self._runtime.monitors.first_round_done:
             return "the first round of checks is not done yet"
         return ""
+
+    @property
+    def draining(self) -> bool:
+        """Say whether the stops to come are planned."""
+        return self._runtime.world.planned
 
     def resource(self, id: ResourceId) -> ResourceReport | None:
         """Describe one resource, or None."""
@@ -94,26 +108,45 @@ class Reader:
         """Ask something of a whole group. Raises Refusal."""
         return await self._ask(Asked(Verb(verb), group, by))
 
+    async def drain(self, on: bool, by: str) -> None:
+        """Begin or end a time of planned stops, and say so once. Raises Refusal."""
+        if on is self.draining:
+            return
+        try:
+            await self._runtime.ask(Planned(on))
+        except Ended:
+            raise Refusal(503, "draining", "looksalive is ending; its stops are planned anyway") from None
+        self._runtime.metrics.drained(on)
+        _log.info("the stops to come are %s planned (by %s)", "from now on" if on else "no longer", by or "nobody")
+
     def metabase(self, path: str) -> tuple[int, dict[str, object]] | None:
         """Return (revision, the key's own properties), or None."""
         return self._inventory.folder.metabase_key(path)
 
     async def _ask(self, event: Asked) -> OperationReport:
-        decision = await self._runtime.ask(event)
+        try:
+            decision = await self._runtime.ask(event)
+        except Ended:
+            raise Refusal(503, "draining", "looksalive is ending and begins nothing new") from None
         if isinstance(decision.answer, Refused):
             raise Refusal(_STATUS.get(decision.answer.code, 409), decision.answer.code, decision.answer.message)
         assert decision.answer is not None
-        desired = self._inventory.desired
-        changed = False
-        for id, record in decision.records.items():
-            if record is not None and record.request == decision.answer:
-                desired.want(id, record.wanted)
-                changed = True
-        if changed:
-            await asyncio.to_thread(desired.save)
         report = self.operation(decision.answer)
         assert report is not None
+        if decision.wishes:
+            await self._keep(decision.wishes)
         return report
+
+    async def _keep(self, wishes: dict[ResourceId, bool]) -> None:
+        """Make durable what is wanted; a disk that cannot is said, for the verb itself is being carried out."""
+        desired = self._inventory.desired
+        for id, wanted in wishes.items():
+            desired.want(id, wanted)
+        async with self._saving:
+            try:
+                await asyncio.to_thread(desired.save)
+            except OSError as error:
+                _log.error("a verb is carried out but will be forgotten at the next start: %s", error)
 
     def _report(self, record: Record) -> ResourceReport:
         runtime = self._runtime

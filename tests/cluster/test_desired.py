@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 
 import pytest
@@ -35,6 +36,38 @@ def test_unreadable_file_is_set_aside(caplog: pytest.LogCaptureFixture) -> None:
     assert state.items() == ()
     assert "set aside" in caplog.text
     assert "/state/desired.json.unreadable" in files.files
+
+
+def test_file_with_an_impossible_id_is_set_aside() -> None:
+    """An id that is none does not end the start; the file is kept under another name."""
+    files = MemoryFiles.holding({"/state/desired.json": b'{"schema_version": 1, "desired": {"/smtp": false}}'})
+    state = DesiredState(files, "/state")
+    state.load()
+    assert state.items() == ()
+    assert "/state/desired.json.unreadable" in files.files
+
+
+class UnreadableFiles(MemoryFiles):
+    """A disk that does not give the file back."""
+
+    def read(self, path: str, bytes_max: int) -> bytes:
+        """Fail."""
+        raise OSError(errno.EIO, f"Input/output error beyond {bytes_max} bytes", path)
+
+
+def test_disk_that_cannot_be_read_is_no_empty_wish() -> None:
+    """What an operator took offline must not start because a disk fails: the caller learns of it."""
+    with pytest.raises(OSError, match="Input/output"):
+        DesiredState(UnreadableFiles(), "/state").load()
+
+
+def test_only_what_the_store_has_is_kept() -> None:
+    """Wishes for resources that are no more are forgotten, the others stay."""
+    state = DesiredState(MemoryFiles(), "/state")
+    state.want(SMTP, False)
+    state.want(ResourceId("evs1", "gone"), False)
+    state.keep([SMTP, ResourceId("evs1", "new")])
+    assert state.items() == ((SMTP, False),)
 
 
 @pytest.mark.parametrize("names", ["durable", "latest"])
