@@ -2,7 +2,8 @@
 
 1. A resource that stands on others which can be asked does not publish a failed check at once: its providers are
    re-checked now, and for `HOLD_S` at most its failure is held. A provider that fails meanwhile is the cause, and the
-   resource is `dependency_down` under it; a good check meanwhile ends the matter.
+   resource is `dependency_down` under it; a good check meanwhile ends the matter. Where a provider's own failure is
+   held when the wait is over, the resource waits for it: it would be told by itself, and its cause right after.
 2. What is certain without asking anybody (its process ended) is never held.
 3. When a provider is back, those that were blamed on it are re-checked before anything new is said of them.
 Only the publication waits; the checks never do.
@@ -36,14 +37,29 @@ def fail_or_hold(draft: Draft, record: Record, verdict: Verdict) -> None:
 
 
 def release(draft: Draft, record: Record) -> None:
-    """Say what was held: the wait is over, or the cause is known."""
+    """Say what was held: the wait is over, or the cause is known. Waits on where a provider's failure is held."""
     held = record.held
     assert held is not None
+    until = _held_providers_until(draft, record)
+    if until is not None and graph.root_cause(draft, record) is None:
+        # A provider that is due in this very step takes this one along when it is told.
+        draft.put(record, due=until if until > draft.now else draft.now + HOLD_S)
+        return
     record = draft.put(record, held=None, due=None)
     if record.state is State.ONLINE and held.verdict is not None:
         operations.fail(draft, record, held.verdict, held.trigger)
     elif record.state is State.FAILED and record.failure is not None and graph.root_cause(draft, record) is None:
         draft.put(record, root_cause=None, reason=record.failure.reason)
+
+
+def _held_providers_until(draft: Draft, record: Record) -> float | None:
+    """Return when the last of its providers' held failures will be told, or None when none is held."""
+    held = [
+        provider.due
+        for provider in graph.providers(draft, record)
+        if provider.due is not None and provider.held is not None and provider.held.verdict is not None
+    ]
+    return max(held, default=None)
 
 
 def keep_true(draft: Draft, record: Record) -> Record:
