@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from tests.bench import step
 from tests.bench.ground import GroundError
 from tests.bench.probes import Plan, measure, table
 
@@ -16,7 +17,7 @@ EXIT_NO_GROUND = 2
 def main() -> int:
     """Run the named benchmark and print its table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("benchmark", choices=["probes"])
+    parser.add_argument("benchmark", choices=["probes", "step"])
     parser.add_argument("--bench-src", type=Path, default=BESIDE_THE_PROJECT, help="folder with bsrv.c and cprobe.c")
     parser.add_argument("--bindings", type=int, default=Plan.bindings)
     parser.add_argument("--period", type=float, default=Plan.period_s, metavar="S")
@@ -24,6 +25,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=Plan.rounds)
     parser.add_argument("--rude", action="store_true", help="close without QUIT, as the floor does")
     asked = parser.parse_args()
+    if asked.benchmark == "step":
+        sys.stdout.write(step.table(step.measure()) + "\n")
+        return 0
     plan = Plan(asked.bindings, asked.period, asked.seconds, asked.rounds, polite=not asked.rude)
     try:
         rounds = measure(plan, asked.bench_src)
