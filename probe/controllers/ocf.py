@@ -37,7 +37,7 @@ VALUE_CHARS_MAX = 65_536
 
 EXAMPLE = '"ocf:heartbeat:IPaddr2"'
 _PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,126}")
-_EXIT_REASON = ": ocf-exit-reason:"  # how an agent marks the line that is meant for people
+_EXIT_REASON = b"ocf-exit-reason:"  # how an agent marks the line that is meant for people
 
 OCF_PARAMETERS = (
     Parameter("agent", "`ocf:PROVIDER:AGENT`", "the resource agent, below /usr/lib/ocf/resource.d", required=True),
@@ -251,5 +251,11 @@ def _code_of(finished: Finished) -> ExitCode:
 
 
 def _evidence(parameters: OcfParameters, action: str, finished: Finished) -> str:
-    complaint = complaint_of(finished).replace(_EXIT_REASON, ": ")
+    complaint = f": {reason}" if (reason := _exit_reason(finished.output)) else complaint_of(finished)
     return evidence_of(f"{action} of {parameters.agent.type}: {finished.text} ({_code_of(finished).name}){complaint}")
+
+
+def _exit_reason(output: bytes) -> str:
+    """Find what the agent says for people; "" where it says nothing of the kind."""
+    reasons = [line for line in output.splitlines() if line.startswith(_EXIT_REASON)]
+    return reasons[-1].removeprefix(_EXIT_REASON).decode("utf-8", "backslashreplace").strip() if reasons else ""

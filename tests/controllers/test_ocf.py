@@ -146,7 +146,7 @@ def test_codes_of_operations(action: str, code: int, reason: Reason, name: str) 
     """Each exit code of the standard is said by its name, with what the agent calls its exit reason."""
 
     async def test(bench: Bench) -> None:
-        bench.daemon.deeds[action] = Deed(code, b"INFO: x\nocf-exit-reason:no such interface\n")
+        bench.daemon.deeds[action] = Deed(code, b"INFO: x\nocf-exit-reason:no such interface\nERROR: failed\n")
         starting = action == "start"
         verdict = await refusal_of(bench.start() if starting else bench.controller.terminate(service(**DUMMY)))
         assert verdict.reason is reason
