@@ -199,6 +199,7 @@ _OF_ALL: dict[Metric, Callable[[Metric, Metrics], Iterable[str]]] = {
     table.DETECTION: _detection_lines,
     table.PROBE_LAG: lambda metric, metrics: _histogram_lines(metric, "", metrics.probe_lag),
     table.LOOP_LAG: lambda metric, metrics: _histogram_lines(metric, "", metrics.event_loop_lag),
+    table.PROBER_HEALTHY: lambda metric, metrics: (f"{metric.full_name} {int(metrics.prober_healthy)}",),
     table.KERNEL_ACTIVE: lambda metric, metrics: (f"{metric.full_name} {int(metrics.kernel_active)}",),
     table.KERNEL_INACTIVE: _kernel_inactive_lines,
     table.KERNEL_EVENTS: lambda metric, metrics: (f"{metric.full_name} {metrics.kernel_events_total}",),

@@ -70,6 +70,7 @@ class Metrics:
         self.detections: dict[Trigger, Histogram] = {}
         self.probe_lag = Histogram(table.PROBE_LAG.buckets)
         self.event_loop_lag = Histogram(table.LOOP_LAG.buckets)
+        self.prober_healthy = True
         self.kernel_active = False
         self.kernel_why_not = ""
         self.kernel_events_total = 0
@@ -110,6 +111,10 @@ class Metrics:
     def loop_lag(self, seconds: float) -> None:
         """Tell how late the loop ran its ticker."""
         self.event_loop_lag.observe(seconds)
+
+    def prober_health(self, healthy: bool) -> None:
+        """Note whether most of our rounds can tell."""
+        self.prober_healthy = healthy
 
     def ran(self, id: ResourceId, wall: float) -> None:
         """Note when the resource was last probed, in seconds since the epoch."""

@@ -98,6 +98,9 @@ RESTARTS = Metric("restarts_total", "counter", _ONE, "Restarts that were attempt
 LOOP_LAG = Metric(
     "event_loop_lag_seconds", "histogram", (), "How late the event loop ran its own ticker.", buckets=_LAG_BUCKETS_S
 )
+PROBER_HEALTHY = Metric(
+    "prober_healthy", "gauge", (), "0 while most rounds cannot tell how the services are, through a fault of our own."
+)
 KERNEL_ACTIVE = Metric("kernel_events_active", "gauge", (), "1 while the kernel tells us when a listener dies.")
 KERNEL_INACTIVE = Metric(
     "kernel_events_inactive",
@@ -134,6 +137,7 @@ METRICS: tuple[Metric, ...] = (
     TLS_VERIFIED,
     RESTARTS,
     LOOP_LAG,
+    PROBER_HEALTHY,
     KERNEL_ACTIVE,
     KERNEL_INACTIVE,
     KERNEL_EVENTS,

@@ -110,6 +110,11 @@ class Monitors:
             self.places.add(plan)
             watch.replan(plan)
 
+    @property
+    def fault(self) -> str:
+        """Why most of our rounds cannot tell; empty as it should be."""
+        return self._around.health.fault
+
     def ids(self) -> tuple[ResourceId, ...]:
         """Name all that are watched now."""
         return tuple(self._watches)
@@ -131,6 +136,7 @@ class Monitors:
         for watch in watches:
             watch.end()
         self._names.close()
+        self._around.health.close()
         self.engine.close()
         await asyncio.gather(*(watch.task for watch in watches if watch.task is not None), return_exceptions=True)
 

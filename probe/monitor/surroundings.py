@@ -8,6 +8,7 @@ from probe.environment import Clock, Randomness
 from probe.lifecycle.events import Probed
 from probe.monitor.engine import Engine
 from probe.monitor.evidence import Evidence
+from probe.monitor.health import Health
 from probe.monitor.measures import ProbeMetrics
 from probe.monitor.resolve import Names
 from probe.monitor.stall import Stall
@@ -17,8 +18,8 @@ from probe.monitor.wheel import Wheel
 class Surroundings:
     """What all watches share."""
 
-    __slots__ = ("clock", "engine", "evidence", "first_read", "metrics", "names", "post", "randomness", "stall",
-                 "wheel")  # fmt: skip
+    __slots__ = ("clock", "engine", "evidence", "first_read", "health", "metrics", "names", "post", "randomness",
+                 "stall", "wheel")  # fmt: skip
 
     def __init__(
         self,
@@ -38,5 +39,6 @@ class Surroundings:
         self.clock: Clock = engine.clock
         self.randomness = randomness
         self.metrics = metrics
+        self.health = Health(engine.clock, metrics.prober_health)
         self.post = post
         self.first_read = first_read

@@ -204,6 +204,7 @@ class Watch:
 
     def _measure(self, result: Result) -> None:
         metrics, id, protocol = self._around.metrics, self.plan.id, self.plan.protocol
+        self._around.health.rounds += 1
         metrics.attempt(id)
         metrics.ran(id, self._around.clock.wall())
         metrics.lag(max(0.0, result.started - self._when))
@@ -218,6 +219,7 @@ class Watch:
                 metrics.failure(id, verdict.stage or Stage.CONNECT, verdict.reason)
             else:
                 metrics.unknown(id, verdict.reason)
+                self._around.health.unknown(verdict.reason)
 
     def _parted(self, seconds: float) -> None:
         if seconds:

@@ -46,6 +46,8 @@ class Reader:
         """Name what is missing before the first round is done, or what we lost since; empty when nothing is."""
         if self._runtime.fault:
             return self._runtime.fault
+        if self._runtime.monitors.fault:
+            return self._runtime.monitors.fault
         if self.draining:
             return "draining: the stops to come are planned"
         if not self._inventory.told:

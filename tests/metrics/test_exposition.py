@@ -193,6 +193,14 @@ def test_lean_leaves_alive_and_the_counters() -> None:
     }
 
 
+def test_our_own_health_is_told() -> None:
+    """1 from the start; 0 while most rounds cannot tell."""
+    metrics = Metrics()
+    assert ours(text_of(metrics), "prober_healthy") == {(): 1}
+    metrics.prober_health(False)
+    assert ours(text_of(metrics), "prober_healthy") == {(): 0}
+
+
 def test_the_table_is_the_contract() -> None:
     """Names, kinds and labels are those that others rely on; add, never rename."""
     one = ("group", "resource")
@@ -214,6 +222,7 @@ def test_the_table_is_the_contract() -> None:
         "looksalive_tls_verified": ("gauge", (*one, "binding")),
         "looksalive_restarts_total": ("counter", one),
         "looksalive_event_loop_lag_seconds": ("histogram", ()),
+        "looksalive_prober_healthy": ("gauge", ()),
         "looksalive_kernel_events_active": ("gauge", ()),
         "looksalive_kernel_events_inactive": ("gauge", ("reason",)),
         "looksalive_kernel_events_total": ("counter", ()),

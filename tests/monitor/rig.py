@@ -52,6 +52,7 @@ class Counted:
         self.stages: list[tuple[str, Stage, float]] = []
         self.lags: list[float] = []
         self.loop_lags: list[float] = []
+        self.health: list[bool] = []
         self.certificates: dict[tuple[ResourceId, str], tuple[tuple[float, ...], bool]] = {}
         self.runs: dict[ResourceId, float] = {}
 
@@ -72,6 +73,9 @@ class Counted:
 
     def loop_lag(self, seconds: float) -> None:
         self.loop_lags.append(seconds)
+
+    def prober_health(self, healthy: bool) -> None:
+        self.health.append(healthy)
 
     def certificate(self, id: ResourceId, binding_text: str, not_after: tuple[float, ...], verified: bool) -> None:
         self.certificates[id, binding_text] = (not_after, verified)
