@@ -63,6 +63,8 @@ COMMANDS: tuple[Command, ...] = (
             "looksalive check smtp://127.0.0.1 imaps://mail.example.org --probe-timeout 2",
             "looksalive check smtp://[::1]:587 --starttls required --tls.ca-file ca.pem --json",
             "looksalive check https://www.example.org/health --expect-status 200,204",
+            "looksalive check smtp://127.0.0.1 --explain --json > said.json",
+            "looksalive check --replay said.json --expect '220 mail.'",
         ),
         (
             (EXIT_OK, "all alive"),
