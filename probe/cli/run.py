@@ -30,6 +30,7 @@ from probe.environment.netlink import NetlinkListeners
 from probe.environment.network import RealNetwork
 from probe.environment.processes import RealProcesses
 from probe.environment.programs import RealPrograms
+from probe.environment.watchdog import Watchdog
 from probe.metrics import Metrics
 from probe.runtime import Inventory, Reader, Runtime
 from probe.values import Incarnation, ResourceId, Verdict
@@ -136,9 +137,12 @@ class _Instance:
             return EXIT_FAILED
         if self._asked_to_end:
             self._end()
+        watchdog = Watchdog(self.environment.clock, settings.watchdog_s)
+        watchdog.start()
         try:
             await runtime.run(partial(self._begin, runtime))
         finally:
+            watchdog.close()
             await self.server.close()
             for controller in self.controllers.values():
                 controller.release()

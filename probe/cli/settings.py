@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 DEFAULT_LISTEN = "127.0.0.1:9810"
+WATCHDOG_S = 60
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
@@ -38,6 +39,7 @@ class RunSettings:
     max_in_flight: int | None = None  # None: the descriptor limit - 256
     metrics: Literal["full", "lean"] = "full"
     kernel_events: Literal["auto", "off"] = "auto"
+    watchdog_s: int = WATCHDOG_S  # 0: a loop that is stuck is only told of
     on_ready: OnReady | None = None  # `demo` prints there
 
 
@@ -89,6 +91,12 @@ def _switch(text: str) -> bool:
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:10]) > 0 and len(text) <= 9):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 999999999")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 6):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds from 0 to 999999")
     return int(text)
 
 
@@ -150,6 +158,12 @@ FLAGS: tuple[Flag, ...] = (
         "auto|off",
         _word("auto", "off"),
         "auto: where the kernel tells that a listener died, check at once; off: poll alone (auto)",
+    ),
+    Flag(
+        "--watchdog-s",
+        "SECONDS",
+        _seconds,
+        f"exit with status 70 when our event loop is stuck for so long; services run on; 0: never ({WATCHDOG_S})",
     ),
 )
 
@@ -214,6 +228,7 @@ def settings_of(
         max_in_flight=values["max_in_flight"],
         metrics=values["metrics"] or "full",
         kernel_events=values["kernel_events"] or "auto",
+        watchdog_s=WATCHDOG_S if values["watchdog_s"] is None else values["watchdog_s"],
         on_ready=on_ready,
     )
 

@@ -33,6 +33,7 @@ SAMPLES: dict[str, tuple[str, Any, str]] = {  # flag: (a good text, its value, a
     "--max-in-flight": ("500", 500, "0"),
     "--metrics": ("lean", "lean", "none"),
     "--kernel-events": ("OFF", "off", "on"),
+    "--watchdog-s": ("0", 0, "-1"),
 }
 
 each_flag = pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
