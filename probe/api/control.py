@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
@@ -13,12 +14,13 @@ from probe.api.errors import Problem
 from probe.api.limits import BODY_BYTES_MAX
 from probe.api.replies import json_reply
 from probe.api.security import WRITER
-from probe.api.shapes import NoBody, operation_of
+from probe.api.shapes import Drain, NoBody, operation_of
 from probe.lifecycle.report import OperationReport
 from probe.values import evidence_of
 
 OPERATION_ID_MAX = 2**63 - 1
 
+_Body = TypeVar("_Body", Drain, NoBody)
 _Verb = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -26,7 +28,7 @@ def resource_verb(verb: str) -> _Verb:
     """Make the handler of a verb on one resource."""
 
     async def ask(request: web.Request) -> web.StreamResponse:
-        await _read_body(request)
+        _understand(await _read_body(request) or b"{}", NoBody)
         service = request.app[API].service
         return _accepted(await service.ask_resource(verb, resource_id(request), request[WRITER].name))
 
@@ -37,7 +39,7 @@ def group_verb(verb: str) -> _Verb:
     """Make the handler of a verb on a whole group."""
 
     async def ask(request: web.Request) -> web.StreamResponse:
-        await _read_body(request)
+        _understand(await _read_body(request) or b"{}", NoBody)
         service = request.app[API].service
         return _accepted(await service.ask_group(verb, request.match_info["group"], request[WRITER].name))
 
@@ -54,20 +56,31 @@ async def operation(request: web.Request) -> web.StreamResponse:
     return json_reply(operation_of(report))
 
 
-async def _read_body(request: web.Request) -> NoBody:
+async def drain(request: web.Request) -> web.StreamResponse:
+    """Begin or end a time of planned stops; asked twice is asked once."""
+    wanted = _understand(await _read_body(request), Drain)
+    await request.app[API].service.drain(wanted.on, request[WRITER].name)
+    return json_reply(wanted)
+
+
+async def _read_body(request: web.Request) -> bytes:
     """Read the body within its bounds. Raises Problem (400, 408, 413)."""
     body_s = request.app[API].settings.limits.body_s
     try:
         async with asyncio.timeout(body_s):
-            raw = await request.read()
+            return await request.read()
     except TimeoutError:
         raise Problem(408, "request_timeout", f"the body did not come within {body_s:g} s") from None
     except web.HTTPRequestEntityTooLarge:
         raise Problem(413, "content_too_large", f"the body may have {BODY_BYTES_MAX} bytes") from None
     except web.RequestPayloadError:
         raise Problem(400, "bad_request", "the body is not framed as its headers say") from None
+
+
+def _understand(raw: bytes, type: type[_Body]) -> _Body:
+    """Decode a body. Raises Problem (400)."""
     try:
-        return msgspec.json.decode(raw, type=NoBody) if raw else NoBody()
+        return msgspec.json.decode(raw, type=type)
     except msgspec.ValidationError as error:
         raise Problem(400, "bad_body", f"the body does not fit: {evidence_of(str(error))}") from None
     except msgspec.DecodeError:

@@ -12,15 +12,16 @@ from probe.lifecycle.report import ResourceReport
 from probe.values import Outcome, State
 
 
-def blameless(report: ResourceReport) -> bool:
+def blameless(report: ResourceReport, *, draining: bool = False) -> bool:
     """Tell whether restarting this very resource would be wrong: what `/livez` of a resource asks.
 
-    Only a resource that failed by itself is to blame: not one whose provider is down, not one that an operator took
-    offline or that is on its way, and never one of which we cannot tell.
+    Only a resource that failed by itself is to blame: not one whose provider is down, not one that an operator wants
+    offline or that is on its way (the grace of a start), not one whose failure is held while its providers are asked
+    (its state is still online), never one of which we cannot tell, and nobody while stops are planned.
     """
     caused_elsewhere = report.root_cause is not None and report.root_cause != report.id
-    to_blame = report.state is State.FAILED and not report.alive and not caused_elsewhere
-    return not to_blame or report.verdict is Outcome.UNKNOWN
+    to_blame = report.state is State.FAILED and report.desired is State.ONLINE and not caused_elsewhere
+    return draining or not to_blame or report.verdict is Outcome.UNKNOWN
 
 
 async def isalive(request: web.Request) -> web.StreamResponse:
@@ -32,7 +33,7 @@ async def isalive(request: web.Request) -> web.StreamResponse:
 async def resource_livez(request: web.Request) -> web.StreamResponse:
     """Answer 503 only for the root cause."""
     report = find_resource(request)
-    return _told(report, blameless(report))
+    return _told(report, blameless(report, draining=request.app[API].service.draining))
 
 
 async def resource_readyz(request: web.Request) -> web.StreamResponse:
@@ -49,7 +50,7 @@ async def livez(request: web.Request) -> web.StreamResponse:
 
 
 async def readyz(request: web.Request) -> web.StreamResponse:
-    """Answer whether the store is loaded and the first round is done."""
+    """Answer whether the store is loaded, the first round is done and no stop is planned."""
     if missing := request.app[API].service.not_ready:
         raise Problem(503, "not_ready", missing)
     return json_reply(Healthy(ok=True), headers=_FRESH)

@@ -122,4 +122,15 @@ _VERBS = (
     ),
 )
 
-ROUTES: tuple[Route, ...] = _PROBES + _READS + _VERBS
+_DRAIN = Route(
+    "POST",
+    "/api/v1/drain",
+    control.drain,
+    "Say whether the stops to come are planned: while they are, nothing is started and nobody is to blame",
+    shape=shapes.Drain,
+    errors=(400, 401, 403, 408, 413, 415, 503),
+    role=Role.OPERATOR,
+    body=shapes.Drain,
+)
+
+ROUTES: tuple[Route, ...] = _PROBES + _READS + _VERBS + (_DRAIN,)

@@ -38,6 +38,10 @@ class Service(Protocol):
     def not_ready(self) -> str:
         """Empty when the store is loaded and the first round is done (`/readyz`), else what is missing."""
 
+    @property
+    def draining(self) -> bool:
+        """Whether the stops to come are planned."""
+
     def resource(self, id: ResourceId) -> ResourceReport | None: ...
     def resources(self) -> Iterator[ResourceReport]:
         """Every resource, in the order of the store. The world may change between two steps of the iterator."""
@@ -59,6 +63,9 @@ class Service(Protocol):
 
     async def ask_group(self, verb: str, group: str, by: str) -> OperationReport:
         """Ask for online or offline of a whole group. Raises Refusal."""
+
+    async def drain(self, on: bool, by: str) -> None:
+        """Begin or end a time of planned stops; what is so already stays so. Raises Refusal."""
 
     def metabase(self, path: str) -> tuple[int, dict[str, object]] | None:
         """Return (revision, raw key) of a metabase key, or None."""

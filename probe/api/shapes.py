@@ -140,6 +140,12 @@ class NoBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a verb without parameters: `{}`, or nothing."""
 
 
+class Drain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether the stops to come are planned: asked with it, and answered."""
+
+    on: bool
+
+
 def liveness_of(report: ResourceReport) -> Liveness:
     """Write the /isalive view of a resource."""
     return Liveness(

@@ -31,12 +31,18 @@ class Client:
         """GET a JSON document. Raises ServiceError."""
         return await self._talk("GET", path, query or {}, timeout_s)
 
-    async def order(self, path: str, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
-        """POST an empty JSON object. Raises ServiceError."""
-        return await self._talk("POST", path, {}, timeout_s)
+    async def order(self, path: str, body: Mapping[str, Any] | None = None, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
+        """POST a JSON object, an empty one unless told. Raises ServiceError."""
+        return await self._talk("POST", path, {}, timeout_s, body or {})
 
-    async def _talk(self, method: str, path: str, query: Mapping[str, str], timeout_s: float) -> Any:
-        body: dict[str, Any] | None = {} if method == "POST" else None
+    async def _talk(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        timeout_s: float,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
         try:
             async with (
                 asyncio.timeout(timeout_s),

@@ -82,6 +82,7 @@ class StaticService:
         self.revision = 1
         self.serving = True
         self.not_ready = ""
+        self.draining = False
         self.history: deque[EventReport] = deque(maxlen=history_max)
         self.feeds: list[Feed] = []
         self.asked: list[tuple[str, str, str]] = []  # verb, target, by
@@ -189,6 +190,12 @@ class StaticService:
 
     async def ask_group(self, verb: str, group: str, by: str) -> OperationReport:
         return self._ask(verb, group, by)
+
+    async def drain(self, on: bool, by: str) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.draining = on
+        self.asked.append(("drain", str(on), by))
 
     def metabase(self, path: str) -> tuple[int, dict[str, object]] | None:
         return (7, self.keys[path]) if path in self.keys else None

@@ -116,6 +116,37 @@ async def test_verbs_at_once_are_all_heard(opened: Opener) -> None:
     assert sorted(json.loads(body)["operation"] for _, body in answers) == list(range(1, 31))
 
 
+@pytest.mark.parametrize("on", [True, False])
+async def test_planned_stops_are_said_and_answered(opened: Opener, on: bool) -> None:
+    """A drain is carried out at once and answered with what is so now; who asked is passed on."""
+    api = await opened(tokens=token_lines())
+    api.service.draining = not on
+    body = json.dumps({"on": on}).encode()
+    code, answer = await api.order("/api/v1/drain", TOKENS["operator"], body)
+    assert (code, json.loads(answer)) == (200, {"on": on})
+    assert api.service.draining is on
+    assert api.service.asked == [("drain", str(on), "operator-1")]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"on": 1}', b'{"on": "true"}', b'{"on": true, "for": 5}', b"true", b"{"]
+)
+async def test_a_drain_says_on_or_off(opened: Opener, body: bytes) -> None:
+    """A drain without exactly one `on` that is true or false is 400 and has no effect."""
+    api = await opened(tokens=token_lines())
+    code, answer = await api.order("/api/v1/drain", body=body)
+    assert (code, json.loads(answer)["error"]["code"]) == (400, "bad_body")
+    assert not api.service.asked
+
+
+async def test_a_drain_may_be_refused(opened: Opener) -> None:
+    """A service that is ending refuses in its own words."""
+    service = StaticService()
+    service.refusal = Refusal(503, "draining", "looksalive is ending")
+    code, answer = await (await opened(service, tokens=token_lines())).order("/api/v1/drain", body=b'{"on": true}')
+    assert (code, json.loads(answer)["error"]["code"]) == (503, "draining")
+
+
 async def test_the_metabase_is_read_as_written(opened: Opener) -> None:
     """A key comes as it was written, with the revision as its tag; one that there is not is 404."""
     api = await opened()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -13,6 +14,7 @@ from tests.api.conftest import Opener
 from tests.api.service import StaticService, failed, report
 
 STORE = ResourceId("evs1", "store")
+SMTP = ResourceId("evs1", "smtp")
 
 
 @pytest.mark.parametrize("path", ["/isalive", "/looksalive"])
@@ -82,6 +84,31 @@ async def test_a_kubelet_restarts_only_the_root_cause(
     status, _, body = await api.get("/readyz/evs1/smtp")
     assert status == readyz
     assert json.loads(body)["id"] == "evs1/smtp"
+
+
+# The whole of it: only these, of every (state, whose fault, last verdict), are a kubelet's to restart.
+TO_RESTART = {
+    (State.FAILED, None, Outcome.FAILED),
+    (State.FAILED, None, Outcome.ALIVE),  # a good answer, and `rise` not reached yet
+    (State.FAILED, SMTP, Outcome.FAILED),
+    (State.FAILED, SMTP, Outcome.ALIVE),
+}
+
+
+@pytest.mark.parametrize("desired", [State.ONLINE, State.OFFLINE])
+@pytest.mark.parametrize("draining", [False, True])
+async def test_every_state_cause_and_verdict(opened: Opener, desired: State, draining: bool) -> None:
+    """livez is 503 for the four combinations of a root cause and for nothing else; readyz is 503 unless alive."""
+    service = StaticService()
+    service.draining = draining
+    api = await opened(service)
+    for state, cause, verdict in itertools.product(State, (None, SMTP, STORE), Outcome):
+        for alive in {False, state is State.ONLINE}:
+            one = report("smtp", state=state, root_cause=cause, verdict=verdict, alive=alive, desired=desired)
+            service.by_id[one.id] = one
+            to_restart = (state, cause, verdict) in TO_RESTART and desired is State.ONLINE and not draining
+            assert (await api.get("/livez/evs1/smtp"))[0] == (503 if to_restart else 200), one
+            assert (await api.get("/readyz/evs1/smtp"))[0] == (200 if alive else 503), one
 
 
 def test_unknown_never_blames() -> None:

@@ -39,6 +39,7 @@ CREDENTIALS = {
 GOOD_CREDENTIALS = {"operator", "admin"}
 HOSTS = {"127.0.0.1:1": True, "[::1]:9810": True, "localhost": True, "mail.example.org": True, "evil.example": False}
 ORIGINS = {None: True, "same": True, "https://evil.example": False, "null": False}
+BODIES = {"/api/v1/drain": b'{"on": true}'}  # every other verb is without parameters
 MEDIA = {"application/json": True, "application/json; charset=utf-8": True, "text/plain": False, "": False}
 
 
@@ -81,10 +82,10 @@ async def test_no_effect_without_the_right_credential(opened: Opener, method: st
         if origin is not None:
             headers["Origin"] = f"http://{host}" if origin == "same" else origin
         api.service.asked.clear()
-        code, answered, body = await api.ask(method, path, headers, b"{}")
+        code, answered, body = await api.ask(method, path, headers, BODIES.get(path, b"{}"))
         right = HOSTS[host] and ORIGINS[origin] and credential in GOOD_CREDENTIALS and MEDIA[media]
         mix = (credential, host, origin, media, code, body)
-        assert (code == 202) == right, mix
+        assert (code in (200, 202)) == right, mix
         assert bool(api.service.asked) == right, mix
         assert not [name for name in answered if name.lower().startswith("access-control")], mix
         if not right:

@@ -81,6 +81,7 @@ class FakeService:
         application.router.add_get("/api/v1/status", self._status)
         application.router.add_get("/api/v1/resources/{group}/{name}", self._resource)
         application.router.add_get("/api/v1/operations/{id}", self._operation)
+        application.router.add_post("/api/v1/drain", self._drain)
         application.router.add_post("/api/v1/{kind:resources|groups}/{target:.+}/{verb}", self._verb)
         return application
 
@@ -111,6 +112,12 @@ class FakeService:
         if len(self.operations) > 1:
             self.operations.pop(0)
         return web.json_response(operation)
+
+    async def _drain(self, request: web.Request) -> web.Response:
+        self.bodies.append((request.content_type, await request.json()))
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return refusal(401, "unauthorized", "control needs a token")
+        return web.json_response(await request.json())
 
     async def _verb(self, request: web.Request) -> web.Response:
         self.bodies.append((request.content_type, await request.json()))
