@@ -52,7 +52,8 @@ class Stall:
         if self._timer is None:
             self._arm(now)
             return self._lost
-        self.late(self._expected, now)
+        if now - self._expected > PAUSE_S:
+            self.late(self._expected, now)
         return self.lost(now)
 
     def lost(self, now: float) -> float:
