@@ -126,11 +126,7 @@ _UNKNOWN = (
 )
 
 OUTCOME: dict[Reason, Outcome] = {
-    reason: Outcome.ALIVE
-    if reason is Reason.MATCHED
-    else Outcome.UNKNOWN
-    if reason in _UNKNOWN
-    else Outcome.FAILED
+    reason: Outcome.ALIVE if reason is Reason.MATCHED else Outcome.UNKNOWN if reason in _UNKNOWN else Outcome.FAILED
     for reason in Reason
 }
 
