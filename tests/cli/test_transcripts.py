@@ -100,11 +100,12 @@ def test_a_secret_is_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str])
             ("--explain", "--header", header),
             ("--explain", "--json", "--header", header),
             ("--explain", "--header", f"authorization: {SECRET}"),
+            ("--explain", "--json", "--header", f"authorization: {SECRET}"),
             ("--header", header),
             ("--expect-status", "any", "--header", header),
         ):
             printed += [run(capsys, url, *words)[1]]
-    assert [SECRET.encode() in request for request in heard] == [True] * 5
+    assert [SECRET.encode() in request for request in heard] == [True] * 6
     for out in printed:
         assert "s3cret" not in out
     assert "X-Key: ***" in printed[0]
