@@ -75,10 +75,11 @@ def test_several_messages_in_one_datagram_are_all_read() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        message(25, "127.0.0.1", peer_port=40_000, peer="127.0.0.1"),  # a connection
-        message(40_000, "0.0.0.0", peer="127.0.0.1"),  # a client that was refused
-        message(0, "0.0.0.0"),  # never bound
+        message(25, "127.0.0.1", peer_port=40_000, peer="127.0.0.1"),
+        message(40_000, "0.0.0.0", peer="127.0.0.1"),
+        message(0, "0.0.0.0"),
     ],
+    ids=["a connection", "a refused client", "never bound"],
 )
 def test_what_was_no_listener_is_left_out(data: bytes) -> None:
     """What has a peer, or no port of its own, is not told, even if a filter had let it through."""

@@ -433,13 +433,14 @@ def test_it_is_active_once_deaths_of_our_own_were_heard() -> None:
 
 
 def test_our_own_stall_does_not_fail_the_self_test() -> None:
-    """A loop that was busy for seconds reads what lies there before it judges."""
+    """A loop that had no time to read reads what lies there before it judges: the first trial is good."""
 
     async def body(rig: Rig) -> None:
         kernel = started(rig)
+        kernel.listeners.neglected = True
         rig.loop.stall(TRIAL_S * 10)
         await rig.until(TRIAL_S * 10 + 0.1)
-        assert kernel.heard.watches[-1] == (True, "")
+        assert kernel.heard.watches == [(False, "untested"), (True, "")]
 
     simulate(body)
 

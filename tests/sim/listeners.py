@@ -28,6 +28,7 @@ class SimListeners:
         self.loop = loop
         self.error = 0  # of opening
         self.mute = False  # joins, and never says a word
+        self.neglected = False  # the loop has no time to read it: only `drain` does
         self.open_now: list[SimListenerEvents] = []
         self._ports = count(FIRST_OWN_PORT)
 
@@ -92,7 +93,7 @@ class SimListenerEvents:
         self._schedule()
 
     def _schedule(self) -> None:
-        if not self._scheduled and not self._closed:
+        if not (self._scheduled or self._closed or self._watch.neglected):
             self._scheduled = True
             self._watch.loop.call_soon(self._tell)
 
