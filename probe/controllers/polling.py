@@ -74,8 +74,6 @@ class Polls:
         await self._clock.sleep(min(FIRST_LOOK_S, watch.interval_s))
         while True:
             verdict = await self._verdict(watch)
-            if self._watches.get(watch.id) is not watch:
-                return
             if verdict.outcome is Outcome.FAILED:
                 del self._watches[watch.id]
                 self._on_exit(watch.id, watch.incarnation, verdict)

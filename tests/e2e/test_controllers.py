@@ -122,7 +122,7 @@ def test_a_resource_agent_is_brought_back(folder: Path) -> None:
 
 
 def test_programs_of_a_supervisord_are_brought_back(folder: Path) -> None:
-    """S4, S6, S57: killed or stopped by an administrator a program is brought back; left running by us it is gone on with."""
+    """S4, S6, S57: killed or stopped by an administrator a program is brought back; left running it is gone on with."""
     port = free_port()
     programs = {"web": web_server(port, folder), "lone": ["/bin/sleep", "1000"]}
     store = folder / "store"

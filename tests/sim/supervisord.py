@@ -42,6 +42,7 @@ class SimSupervisord:
     open_now: int = 0
     gone: bool = False
     silent: bool = False
+    looks_take_s: float = 0.0  # from the moment that getAllProcessInfo speaks of to its answer
     answer: HttpAnswer | None = None
     fault: tuple[int, str] | None = None
     _next_pid: int = 100
@@ -71,12 +72,13 @@ class SimSupervisord:
         call, name = xmlrpc.client.loads(body)
         arguments: tuple[Any, ...] = call
         assert name is not None
-        self.calls.append(name.removeprefix("supervisor."))
+        method = name.removeprefix("supervisor.")
+        self.calls.append(method)
         await self.clock.sleep(1e6 if self.silent else 0.001)
         if self.answer is not None:
             return self.answer
         try:
-            value = await self._do(self.calls[-1], *arguments)
+            value = await self._do(method, *arguments)
         except xmlrpc.client.Fault as fault:
             return HttpAnswer(200, xmlrpc.client.dumps(fault, methodresponse=True).encode())
         return HttpAnswer(200, xmlrpc.client.dumps((value,), methodresponse=True).encode())
@@ -85,7 +87,9 @@ class SimSupervisord:
         if self.fault is not None:
             raise xmlrpc.client.Fault(*self.fault)
         if method == "getAllProcessInfo":
-            return [self._info(each) for each in self.programs]
+            told = [self._info(each) for each in self.programs]
+            await self.clock.sleep(self.looks_take_s)
+            return told
         program = self._program(name)
         match method:
             case "getProcessInfo":
