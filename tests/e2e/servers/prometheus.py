@@ -14,22 +14,29 @@ from tests.e2e.servers.real import RealServer
 QUERY_S = 5.0
 
 CONFIGURATION = """\
-global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}
+global: {{scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms}}
 scrape_configs:
   - job_name: looksalive
     static_configs: [{{targets: ["{target}"]}}]
 """
+ALERTING = """\
+rule_files: ["{rules}"]
+alerting:
+  alertmanagers:
+    - static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
 
 
 class Prometheus(RealServer):
-    """Its own data folder and port; `query` asks its HTTP API."""
+    """Its own data folder and port; `query` asks its HTTP API; with `rules` it tells the Alertmanager on a port."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, rules: Path | None = None, alertmanager_port: int = 0) -> None:
         program = need("prometheus", "prometheus")
         self.port = free_port()
         folder.mkdir(mode=0o755, exist_ok=True)
         configuration = folder / "prometheus.yml"
-        configuration.write_text(CONFIGURATION.format(target=urlsplit(url).netloc))
+        alerting = "" if rules is None else ALERTING.format(rules=rules, port=alertmanager_port)
+        configuration.write_text(CONFIGURATION.format(target=urlsplit(url).netloc) + alerting)
         command = [
             program,
             f"--config.file={configuration}",
