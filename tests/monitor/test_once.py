@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import tempfile
 import threading
@@ -23,6 +24,7 @@ from tests.e2e.servers import misbehaving
 from tests.e2e.servers.certificates import Authority
 from tests.e2e.servers.misbehaving import Behaviour, FullBacklog, Peer
 from tests.monitor.rig import ask, real_environment, run_real, targets_of, virtual_server, with_network
+from tests.truth.acts import Over, TlsConnection
 
 GREETING = b"220 mail.example.org ESMTP\r\n"
 OFFERS = b"250-mail.example.org\r\n250 STARTTLS\r\n"
@@ -181,11 +183,12 @@ def starttls(authority: Authority, name: str, agreement: bytes = b"220 go ahead\
         for reply in (GREETING, OFFERS, agreement):
             peer.send(connection, reply)
             assert connection.recv(4096) if reply is not agreement else True
-        with context.wrap_socket(connection, server_side=True) as wrapped:
+        with contextlib.suppress(Over, OSError):  # the client may be gone already
+            secured = TlsConnection(connection, context)
             for reply in (b"250 mail.example.org\r\n", b"221 bye\r\n"):
-                if not wrapped.recv(4096):
+                if not secured.recv(4096):
                     return
-                wrapped.sendall(reply)
+                secured.sendall(reply)
 
     return behave
 
