@@ -11,6 +11,7 @@ import signal
 import sys
 from contextlib import ExitStack
 from functools import partial
+from urllib.parse import urlsplit
 
 from bindings.parse import StoreError
 from bindings.store import StoreFolder
@@ -137,6 +138,7 @@ class _Instance:
             return EXIT_FAILED
         if self._asked_to_end:
             self._end()
+        runtime.monitors.confirm_by(_near(self.server.url))
         watchdog = Watchdog(self.environment.clock, settings.watchdog_s)
         watchdog.start()
         try:
@@ -197,6 +199,11 @@ class _Instance:
     def _exited(self, id: ResourceId, incarnation: Incarnation, verdict: Verdict) -> None:
         assert self.runtime is not None, "nothing was started before there is a runtime"
         self.runtime.exited(id, incarnation, verdict)
+
+
+def _near(url: str) -> str:
+    """Name the listener of a URL as it is reached from here: one for every address is on loopback, too."""
+    return urlsplit(url).netloc.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")  # noqa: S104 - nothing is bound
 
 
 def _in_flight_default() -> int:

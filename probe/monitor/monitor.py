@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from bindings.addresses import read_binding
+from bindings.model import VirtualServer
 from probe.environment import Environment
 from probe.lifecycle.events import Probed, Trigger
 from probe.monitor.cache import Reading
+from probe.monitor.common import OWN_TIMEOUT_S
 from probe.monitor.engine import Engine
 from probe.monitor.evidence import Evidence
 from probe.monitor.measures import ProbeMetrics
@@ -15,6 +18,7 @@ from probe.monitor.places import Places
 from probe.monitor.plan import ProbePlan
 from probe.monitor.resolve import Names, Spawn
 from probe.monitor.surroundings import Surroundings
+from probe.monitor.targets import Targets
 from probe.monitor.time_waits import TimeWaits
 from probe.monitor.watch import Watch
 from probe.values import Incarnation, ResourceId
@@ -26,8 +30,8 @@ class Monitors:
     `spawn` makes a task; `post` takes the edges and must not block. `max_in_flight` bounds the open sockets.
     """
 
-    __slots__ = ("_around", "_first_round_done", "_names", "_spawn", "_unread", "_watches", "engine", "evidence",
-                 "places")  # fmt: skip
+    __slots__ = ("_around", "_first_round_done", "_names", "_spawn", "_targets", "_unread", "_watches", "engine",
+                 "evidence", "places")  # fmt: skip
 
     def __init__(
         self,
@@ -47,8 +51,16 @@ class Monitors:
         self._names = Names(environment.network, environment.clock, self.engine.wheel, spawn)
         self.evidence = Evidence(environment.clock)
         self._around = Surroundings(
-            self.engine, self._names, environment.randomness, metrics, post, self._first_read, self.evidence
+            self.engine,
+            self._names,
+            environment.randomness,
+            metrics,
+            post,
+            self._first_read,
+            self.evidence,
+            lambda: len(self._watches),
         )
+        self._targets = Targets(environment)
         self._spawn = spawn
         self.places = Places()
         self._watches: dict[ResourceId, Watch] = {}
@@ -62,6 +74,15 @@ class Monitors:
     def first_round_done(self) -> bool:
         """Whether every resource watched at the start has been asked once; stays true, and is true without any."""
         return self._first_round_done or not self._unread
+
+    def confirm_by(self, own: str) -> None:
+        """Ask a listener of our own, `ADDRESS:PORT`, before failures are told (`common.py`)."""
+        server = VirtualServer(
+            key="/tcp/own", protocol="tcp", bindings=(read_binding(own, False),), probe_timeout_s=OWN_TIMEOUT_S
+        )
+        (target,) = self._targets.targets_for(server)
+        if target.name is None and target.obstacle is None:
+            self._around.common.own = target
 
     def watch(self, plan: ProbePlan, incarnation: Incarnation, alive: bool | None, confirming: bool = False) -> None:
         """Begin to watch a resource, with a check at once (S66); for the same incarnation go on as before.

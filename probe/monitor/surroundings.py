@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from probe.environment import Clock, Randomness
 from probe.lifecycle.events import Probed
+from probe.monitor.common import CommonCause
 from probe.monitor.engine import Engine
 from probe.monitor.evidence import Evidence
 from probe.monitor.health import Health
@@ -18,8 +19,8 @@ from probe.monitor.wheel import Wheel
 class Surroundings:
     """What all watches share."""
 
-    __slots__ = ("clock", "engine", "evidence", "first_read", "health", "metrics", "names", "post", "randomness",
-                 "stall", "wheel")  # fmt: skip
+    __slots__ = ("clock", "common", "engine", "evidence", "first_read", "health", "metrics", "names", "post",
+                 "randomness", "stall", "wheel")  # fmt: skip
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class Surroundings:
         post: Callable[[Probed], None],
         first_read: Callable[[], None],
         evidence: Evidence,
+        watched: Callable[[], int],
     ) -> None:
         self.engine = engine
         self.evidence = evidence
@@ -40,5 +42,6 @@ class Surroundings:
         self.randomness = randomness
         self.metrics = metrics
         self.health = Health(engine.clock, metrics.prober_health)
+        self.common = CommonCause(engine, watched)
         self.post = post
         self.first_read = first_read

@@ -259,7 +259,6 @@ class Watch:
                 self._unknown += 1
 
     def _edge(self, alive: bool, verdict: Verdict) -> None:
-        self._set_level(alive)
         self.confirming = False
         trigger, seen_at = self._trigger, self._told_at
         if trigger is Trigger.KERNEL:
@@ -269,7 +268,34 @@ class Watch:
                 verdict = _listener_gone(verdict, self.reading)
         if trigger is Trigger.PROBE:
             seen_at = None if alive else self._good_at
-        self._around.post(Probed(self.plan.id, self.incarnation, alive, verdict, trigger, seen_at))
+        edge = Probed(self.plan.id, self.incarnation, alive, verdict, trigger, seen_at)
+        if alive or not self._around.common.hold(self, edge):
+            self._set_level(alive)
+            self._around.post(edge)
+
+    def publish(self, edge: Probed) -> None:
+        """Tell a failure that was held (`common.py`), unless it is out of date."""
+        if self._fails and self.alive is not False:
+            self._set_level(False)
+            self._around.post(edge)
+
+    def doubt(self, edge: Probed, verdict: Verdict) -> None:
+        """Take a failure that was held, with the ones that led to it, for unknown; ask again in the next period."""
+        around, reading = self._around, self._fails
+        if reading is None:
+            return
+        for _ in range(1 if edge.verdict.definite else self.plan.fall):
+            around.metrics.unknown(self.plan.id, verdict.reason)
+            around.health.unknown(verdict.reason)
+        self.reading = reading._replace(result=reading.result._replace(verdict=verdict))
+        if self._asking is None:
+            around.wheel.cancel(self)
+            self._rest(around.clock.now())
+
+    @property
+    def _fails(self) -> Reading | None:
+        reading = self.reading
+        return reading if reading and reading.outcome is Outcome.FAILED and not self.gone else None
 
     def _set_level(self, alive: bool) -> None:
         self.alive = alive
@@ -289,6 +315,9 @@ class Watch:
         if wait_s is not None:
             self._put(now + wait_s)
             return
+        self._rest(now)
+
+    def _rest(self, now: float) -> None:
         self._calm = True
         self._trigger, self._told_at = Trigger.PROBE, None
         self._good = self._bad = 0
@@ -303,13 +332,10 @@ class Watch:
             self._confirm_s = min(self._confirm_s * 2, self.plan.fast_s)
             return wait_s
         counting = (self._bad if self.alive else self._good) > 0 or (self.alive is None and self._bad > 0)
-        if counting or (self._unknown == 1 and not (self.alive is not None and self._stalled)):
+        stalled = self.reading is not None and self.reading.verdict.reason is Reason.PROBER_STALLED
+        if counting or (self._unknown == 1 and not (self.alive is not None and stalled)):
             return self.plan.fast_s
         return None
-
-    @property
-    def _stalled(self) -> bool:
-        return self.reading is not None and self.reading.verdict.reason is Reason.PROBER_STALLED
 
 
 def _single(plan: ProbePlan) -> Target | None:

@@ -81,8 +81,8 @@ SPEAKING_FIRST = frozenset({"send", "error"})  # the calls that only a check tha
 IN_PROGRESS = {  # what these calls say when nothing is wrong
     "connect_ex": {0, errno.EINPROGRESS, errno.EISCONN},
     "error": {0},
-    "send": {errno.EAGAIN},
-    "recv_into": {errno.EAGAIN},
+    "send": {errno.EAGAIN, errno.EALREADY, errno.EINPROGRESS},  # not yet: the deadline ends those
+    "recv_into": {errno.EAGAIN, errno.EALREADY, errno.EINPROGRESS},
 }
 MAY_BE_THEIRS = {  # at which call which errno may count against a service
     "socket": set[int](),
