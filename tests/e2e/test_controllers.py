@@ -14,7 +14,7 @@ from tests.e2e.programs import absent
 from tests.e2e.servers.certificates import Authority
 from tests.e2e.servers.nginx import Nginx
 from tests.e2e.servers.real import accepts
-from tests.e2e.servers.supervisord import USUAL, Supervisord, web_server
+from tests.e2e.servers.supervisord import Supervisord, web_server
 from tests.e2e.service import Service
 from tests.e2e.stores import virtual_server, write_cluster, write_metabase
 from tests.e2e.waiting import wait_until
@@ -163,20 +163,3 @@ def store_of(store: Path, supervisord: Supervisord) -> Path:
         },
     )
     return store
-
-
-def test_a_supervisord_that_restarts_by_itself_is_lived_with(folder: Path) -> None:
-    """S5: autorestart=true is a second orchestrator; the resource still ends up online, and soon stays so."""
-    port = free_port()
-    programs = {"web": web_server(port, folder), "lone": ["/bin/sleep", "1000"]}
-    store = folder / "store"
-    write_metabase(store, {"/http/1": virtual_server(port)})
-    options = {"lone": USUAL.replace("false", "true")}
-    with (
-        Supervisord(folder / "supervisord", programs, options=options) as supervisord,
-        Service(store_of(store, supervisord)) as service,
-    ):
-        pid = service.wait_all_alive(BACK_WITHIN_S)["evs1/lone"]["pid"]
-        os.kill(pid, signal.SIGKILL)
-        service.wait_for_another_process("evs1/lone", pid, BACK_WITHIN_S)
-        assert failures(service, "evs1/lone") == ["process_gone"]
