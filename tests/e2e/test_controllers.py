@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.ports import free_port
-from tests.e2e.processes import kill_session, stat_of
+from tests.e2e.processes import kill_session, sessions_mentioning, stat_of
 from tests.e2e.programs import absent
 from tests.e2e.servers.certificates import Authority
 from tests.e2e.servers.nginx import Nginx
@@ -163,3 +163,35 @@ def store_of(store: Path, supervisord: Supervisord) -> Path:
         },
     )
     return store
+
+
+def test_hooks_that_hang_hold_nobody_up(folder: Path) -> None:
+    """S52: a start hook that hangs is killed at the time-out, whole; a status hook that hangs is, when we end."""
+    store, hang = folder / "store", folder / "hang"
+    hang.write_text(f"#!/bin/sh\necho $$ >>{folder}/hanging\nsh -c 'sleep 1000; : {folder}'\n")
+    hang.chmod(0o755)
+    write_metabase(store, {})
+    stuck = {"kind": "exec", "start": [str(hang)], "stop": ["true"]}
+    mute = {
+        "kind": "exec",
+        "status_interval_s": 0.3,
+        "start": ["true"],
+        "stop": ["true"],
+        "status": ["sh", "-c", f"[ ! -e {folder}/up ] || {hang}"],
+    }
+    policy = {"type": "service", "restart_action": "do-not-restart", "pending_timeout_s": 1}
+    write_cluster(store, "evs1", {"stuck": {**policy, "controller": stuck}, "mute": {**policy, "controller": mute}})
+    with Service(store) as service:
+        service.wait_for("evs1/stuck", state="failed", reason="pending_timeout")
+        service.wait_for("evs1/mute", alive=True)
+        wait_until(lambda: not sessions_of(folder, service), "the start hook and its child to be gone", 5.0)
+        (folder / "up").touch()
+        wait_until(lambda: len((folder / "hanging").read_text().split()) == 2, "the status hook to hang", 15.0)
+        assert sessions_of(folder, service)
+        assert service.stop() == 0
+    wait_until(lambda: not sessions_mentioning(folder), "the status hook and its child to be gone", 5.0)
+
+
+def sessions_of(folder: Path, service: Service) -> set[int]:
+    """List the sessions that work in the folder, our own service's left out."""
+    return sessions_mentioning(folder) - {os.getsid(service.pid)}
