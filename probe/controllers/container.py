@@ -244,16 +244,17 @@ class ContainerController:
     async def _kill(self, followed: _Followed) -> None:
         name, containers = followed.parameters.container, followed.containers
         try:
-            async with asyncio.timeout(KILL_WITHIN_S):
-                reply = await containers.ask("kill", name, signal="KILL")
+            with containers.link.using():
+                async with asyncio.timeout(KILL_WITHIN_S):
+                    reply = await containers.ask("kill", name, signal="KILL")
         except (LinkError, TimeoutError) as error:
-            _log.warning("%s cannot be killed: %s", followed.id, error)
+            if followed.id in self._table:  # else we ended meanwhile
+                _log.warning("%s cannot be killed: %s", followed.id, error)
             return
         if reply.status not in _DONE:
             _log.info("%s is not killed: %s", followed.id, evidence_of(reply.message))
 
     def _forget(self, followed: _Followed) -> None:
-        followed.ours = False
         if followed.container is not None:
             followed.containers.unfollow(followed.container)
             followed.container = None

@@ -63,7 +63,8 @@ class _HttpEngine:
     def __init__(self, socket: str) -> None:
         self._what = f"the container engine at {socket}"
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.UnixConnector(path=socket),
+            # A kept connection may be closed by the engine just when a request that must not be repeated goes out.
+            connector=aiohttp.UnixConnector(path=socket, force_close=True),
             timeout=aiohttp.ClientTimeout(total=None),  # a stop takes as long as it takes: the core bounds operations
             read_bufsize=EVENT_BYTES_MAX,
             auto_decompress=False,

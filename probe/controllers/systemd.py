@@ -219,7 +219,6 @@ class SystemdController:
         self._forget(followed)
 
     def _forget(self, followed: _Followed) -> None:
-        followed.ours = False
         if followed.unit is not None:
             followed.units.unwatch(followed.unit)
             followed.unit = None
@@ -270,14 +269,14 @@ def _signal_name(number: int) -> str:
 def _not_started(unit: Unit, result: str) -> Verdict:
     """Say why a start did not lead to an active unit."""
     name = unit.name
-    if result == "done":
-        text = f"{name} was started and is {unit.active} ({unit.sub}): {_ended(unit)}; is a condition of it not met?"
+    if result == "done" and unit.result == "success":
+        text = f"{name} was started and is {unit.active} ({unit.sub}): is a condition of it not met?"
         return Verdict(Reason.SERVICE_STOPPED, evidence_of(text))
     if result == "timeout":
         return Verdict(Reason.PENDING_TIMEOUT, evidence_of(f"the start job of {name} timed out"))
     if result == "dependency":
         return Verdict(Reason.SERVICE_STOPPED, evidence_of(f"{name} was not started: a unit that it requires failed"))
-    if result == "failed":
+    if result in ("done", "failed"):
         reason = Reason.PROCESS_GONE if unit.result in _DIED else Reason.SERVICE_STOPPED
         return Verdict(reason, evidence_of(f"{name} could not be started: {_ended(unit)}"))
     return Verdict(Reason.SERVICE_STOPPED, evidence_of(f"the start job of {name} ended as {result}"))

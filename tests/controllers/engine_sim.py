@@ -195,6 +195,7 @@ class SimEngine:
             self.end(container.name, 137)
         elif container.runs:
             self.end(container.name, 0)
+        await asyncio.sleep(2 * NEWS_S)
         return 204
 
     async def _kill(self, container: SimContainer, query: Mapping[str, str]) -> int:

@@ -111,6 +111,7 @@ class SimSystemd:
         self.unreachable = False
         self.silent = False
         self.refusals: dict[str, BusError] = {}  # by member
+        self.state_news_s = NEWS_S  # systemd sends what changed a little later than the end of a job
         self.job_ends_first = False  # a job's end is told before the answer that names it
         self.loop = asyncio.get_running_loop()
         self._subscribed: set[SimBus] = set()
@@ -254,7 +255,8 @@ class SimSystemd:
                 if self.job_ends_first:
                     bus.deliver(signal)
                 else:
-                    self.loop.call_later(NEWS_S, bus.deliver, signal)
+                    delay_s = self.state_news_s if signal.member == "PropertiesChanged" else NEWS_S
+                    self.loop.call_later(delay_s, bus.deliver, signal)
 
 
 def _changed(sender: str, unit: SimUnit, interface: str) -> Signal:

@@ -176,6 +176,37 @@ def test_a_signal_sent_through_the_engine_is_somebody_s_doing(
     in_house(test)
 
 
+def test_a_new_run_begins_with_a_clean_record() -> None:
+    """A crash right after a restart is a crash, whatever somebody did to the run before it."""
+
+    async def test(house: House) -> None:
+        await house.start()
+        house.engine.emit(house.container, "kill", signal="9")
+        house.engine.end(NAME, 137)
+        await house.pass_time(0.1)
+        await house.start(2)
+        house.engine.end(NAME, 139)
+        await house.pass_time(0.1)
+        assert [verdict.reason for verdict in house.verdicts] == [Reason.EXTERNAL_STOP, Reason.PROCESS_GONE]
+
+    in_house(test)
+
+
+def test_an_end_is_certain_without_a_look() -> None:
+    """An engine that cannot say more of a container has told its end and its exit code all the same."""
+
+    async def test(house: House) -> None:
+        await house.start()
+        house.engine.refusals["json"] = Reply(500, {"message": "busy"})
+        house.engine.end(NAME, 139)
+        await house.pass_time()
+        assert house.verdicts == [
+            Verdict(Reason.PROCESS_GONE, f"container {NAME} ended with exit status 139 (SIGSEGV)")
+        ]
+
+    in_house(test)
+
+
 def test_the_event_of_want_of_memory_is_evidence() -> None:
     """An engine that tells `oom` before the end, and forgets it in what it shows, is believed."""
 

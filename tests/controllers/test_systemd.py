@@ -152,6 +152,7 @@ def test_a_reload_is_no_end() -> None:
         (SimUnit(NAME, start_ends="dependency"), Reason.SERVICE_STOPPED, "a unit that it requires failed"),
         (SimUnit(NAME, start_ends="canceled"), Reason.SERVICE_STOPPED, "ended as canceled"),
         (SimUnit(NAME, starts_as="inactive"), Reason.SERVICE_STOPPED, "is a condition of it not met?"),
+        (SimUnit(NAME, starts_as="failed", result="signal"), Reason.PROCESS_GONE, "could not be started: signal"),
     ],
 )
 def test_a_start_that_fails_says_why(unit: SimUnit, reason: Reason, words: str) -> None:
@@ -234,6 +235,20 @@ def test_a_terminate_of_what_stops_kills_nothing() -> None:
         assert not [call for call in house.systemd.calls if call.startswith("KillUnit")]
 
     in_house(test)
+
+
+def test_a_terminate_does_not_reach_the_next_run() -> None:
+    """S68: the kill that a terminate held ready is forgotten when the unit has stopped."""
+
+    async def test(house: House) -> None:
+        await house.controller.start(house.service(OTHER, "postfix.service"), Incarnation(1))  # holds the connection
+        await house.start()
+        await house.controller.terminate(house.service())
+        await house.start(2)
+        await house.pass_time(10)
+        assert (house.unit.active, house.told) == ("active", [])
+
+    in_house(test, SimUnit(NAME), SimUnit("postfix.service"))
 
 
 def test_a_kill_is_silent_and_final() -> None:
@@ -444,6 +459,19 @@ def test_a_job_s_end_may_come_before_its_name() -> None:
         for incarnation in range(3):
             await house.start(incarnation)
             await house.stop()
+
+    in_house(test)
+
+
+def test_a_job_s_end_may_come_before_the_news_of_the_unit() -> None:
+    """The unit is looked at when its job has ended: what is under way of it does not matter."""
+
+    async def test(house: House) -> None:
+        house.systemd.state_news_s = 0.5
+        await house.start()
+        assert house.controller.pid(ID) == house.unit.pid
+        await house.pass_time()
+        assert house.told == []
 
     in_house(test)
 

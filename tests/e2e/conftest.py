@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.podman import Podman
 from tests.e2e.processes import kill_session, sessions_mentioning
 from tests.e2e.servers.certificates import Authority
 from tests.e2e.servers.dovecot import Dovecot
@@ -32,6 +33,13 @@ def open_folder() -> Iterator[Path]:
 def folder() -> Iterator[Path]:
     """A folder of this test's own."""
     yield from open_folder()
+
+
+@pytest.fixture
+def podman(folder: Path) -> Iterator[Podman]:
+    """A Podman of this test's own."""
+    with Podman(folder / "podman") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -155,6 +155,10 @@ class Service:
         answer = self.get("/api/v1/events?after=0").json
         return cast("list[dict[str, Any]]", answer["events"] if isinstance(answer, dict) else answer)
 
+    def failures(self, id: str) -> list[tuple[str, str]]:
+        """List each failure of a resource, oldest first: the state it came from, and why."""
+        return [(each["from"], each["reason"]) for each in self.events() if each["id"] == id and each["to"] == "failed"]
+
     def wait(
         self, holds: Callable[[dict[str, Resource]], bool], what: str, timeout_s: float = 10.0
     ) -> dict[str, Resource]:
