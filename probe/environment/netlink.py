@@ -69,28 +69,34 @@ class NetlinkEvents:
         self._on_gone = on_gone
         self._on_overrun = on_overrun
         self._loop = asyncio.get_running_loop()
+        self._lost = False
         self._socket = _join()
         self._epoll = select.epoll()
         self._epoll.register(self._socket, select.EPOLLIN)
         self._loop.add_reader(self._epoll.fileno(), self.drain)
 
     def drain(self) -> None:
-        """Tell what lies in the socket's queue; what is beyond a pass is left for the next."""
+        """Tell what lies in the socket's queue; what is beyond a pass is left for the next.
+
+        A loss is told once the queue has run empty: from its first drop until then the kernel drops all that comes.
+        """
         told: list[Gone] = []
-        overrun = False
+        empty = False
         for _ in range(MESSAGES_PER_PASS_MAX):
             try:
                 data, (sender, _) = self._socket.recvfrom(MESSAGE_BYTES_MAX)
             except BlockingIOError:
+                empty = True
                 break
-            except OSError:  # ENOBUFS: the queue was full. The kernel tells once and goes on with what fitted
-                overrun = True
+            except OSError:  # ENOBUFS: the queue was full. The kernel says so once
+                self._lost = True
                 continue
             if sender == _KERNEL:
                 told += parse(data)
         if told:
             self._on_gone(told)
-        if overrun:
+        if self._lost and empty:
+            self._lost = False
             self._on_overrun()
 
     def close(self) -> None:
