@@ -95,7 +95,7 @@ def _unlink(draft: Draft, record: Record) -> None:
     for provider in record.spec.depends_on:
         rest = tuple(each for each in draft.dependents(provider) if each != record.id)
         draft.decision.dependents[provider] = rest
-        draft.touched[provider] = None
+        draft.touch(provider)
 
 
 def _change(draft: Draft, record: Record, spec: Spec, wanted: bool) -> Record:
@@ -129,7 +129,7 @@ class _Edits:
     def relink(self, id: ResourceId, before: tuple[ResourceId, ...], after: tuple[ResourceId, ...]) -> None:
         for provider in before:
             self._of(provider).pop(id, None)
-            self._draft.touched[provider] = None  # it may have waited for this one
+            self._draft.touch(provider)  # it may have waited for this one
         for provider in after:
             self._of(provider).setdefault(id)
 

@@ -52,12 +52,12 @@ class _Waiting:
     def next(self) -> ResourceId | None:
         """Take the next one, or None when all is at rest."""
         touched, self._draft.touched = self._draft.touched, {}
-        for id in touched:
+        for id, shaken in touched.items():
             self._add(id)
             record = self._draft.record(id)
             for provider in () if record is None else record.spec.depends_on:
                 self._add(provider)
-            self._pass_on(id)
+            self._pass_on(id, shaken=shaken)
         if not self._queue:
             return None
         id = self._queue.popleft()
@@ -66,13 +66,14 @@ class _Waiting:
             self._passing_on.discard(id)
             record = self._draft.record(id)
             if record is not None and record.spec.acts:
-                self._pass_on(id)
+                self._pass_on(id, shaken=True)
         return id
 
-    def _pass_on(self, id: ResourceId) -> None:
+    def _pass_on(self, id: ResourceId, *, shaken: bool) -> None:
         for dependent in self._draft.dependents(id):
             self._add(dependent)
-            self._passing_on.add(dependent)
+            if shaken:
+                self._passing_on.add(dependent)
 
     def _add(self, id: ResourceId) -> None:
         if id not in self._waiting:

@@ -247,7 +247,7 @@ class Draft:
         self.now = now
         self.trigger = trigger
         self.decision = Decision(next_op=world.next_op, draining=world.draining, planned=world.planned)
-        self.touched: dict[ResourceId, None] = {}
+        self.touched: dict[ResourceId, bool] = {}  # who is to be considered; true: what stands on it, however high, too
 
     def record(self, id: ResourceId) -> Record | None:
         """Return the record as this step sees it."""
@@ -283,9 +283,14 @@ class Draft:
     def put(self, record: Record, **changes: Any) -> Record:
         """Replace a record and remember that its neighbours are to be considered. Returns the new one."""
         changed = replace(record, **changes) if changes else record
+        before = self.record(changed.id)
         self.decision.records[changed.id] = changed
-        self.touched[changed.id] = None
+        self.touch(changed.id, shaken=before is not None and _shakes(before, changed))
         return changed
+
+    def touch(self, id: ResourceId, *, shaken: bool = False) -> None:
+        """Have a resource and its neighbours considered; `shaken`: everything that stands on it."""
+        self.touched[id] = self.touched.get(id, False) or shaken
 
     def remove(self, record: Record) -> None:
         """Forget a resource."""
@@ -319,3 +324,13 @@ class Draft:
             )
         )
         return changed
+
+
+def _shakes(before: Record, after: Record) -> bool:
+    """Whether a change can decide on a resource that stands on this one by way of others, which may not change."""
+    return (
+        (before.state is State.ONLINE and after.state is not State.ONLINE)
+        or (before.state is not State.FAILED and after.state is State.FAILED)
+        or (before.wanted, before.bounce, before.removing, before.next_spec is None)
+        != (after.wanted, after.bounce, after.removing, after.next_spec is None)
+    )
