@@ -28,6 +28,7 @@ QUEUE_MAX = 256  # deaths whose resources are not all looked at yet; beyond it e
 SWEEP_REST_S = 1.0  # between two re-checks of everybody
 TRIAL_S = 0.5  # how long the kernel may take to tell a death of our own
 TRIALS_MAX = 3
+TRIALS_AGAIN_S = 60.0  # a kernel with very many sockets to bury may have been late: it is given another chance
 
 # Why we only poll; the values of a metric's label, closed.
 OFF, UNTESTED, PERMISSION, UNSUPPORTED, NO_EVENT = "off", "untested", "permission", "kernel", "no_event"
@@ -87,8 +88,10 @@ class KernelEvents:
         if self._listeners is None:
             self._give_up(OFF, "switched off")
             return
-        self._metrics.kernel_watch(False, UNTESTED)
+        if self.why_not == UNTESTED:
+            self._metrics.kernel_watch(False, UNTESTED)
         try:
+            self._trials = 0
             self._events = self._listeners.open(self._gone, self._overrun)
             self._try_out()
         except OSError as error:
@@ -126,6 +129,7 @@ class KernelEvents:
                 self._give_up(UNSUPPORTED, error.strerror or str(error))
             return
         self._give_up(NO_EVENT, f"no word of {TRIALS_MAX} listeners of our own within {TRIAL_S:g} s each")
+        self._trial = self._clock.call_at(self._clock.now() + TRIALS_AGAIN_S, self.start)
 
     def _activate(self) -> None:
         self.active, self.why_not = True, ""
@@ -134,6 +138,8 @@ class KernelEvents:
 
     def _give_up(self, why_not: str, words: str) -> None:
         self.close()
+        if self.why_not == why_not:
+            return
         self.active, self.why_not = False, why_not
         self._metrics.kernel_watch(False, why_not)
         log.info("the kernel does not tell when a listener dies (%s): failures are found by polling", words)

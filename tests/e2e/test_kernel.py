@@ -65,7 +65,6 @@ def test_every_killed_listener_is_published_by_the_kernels_word(folder: Path) ->
             assert (event["trigger"], event["reason"]) == ("kernel", "listener_gone")
             assert f"127.0.0.1:{port}" in event["evidence"]
         assert metric(service, "kernel_events_total") >= KILLS
-        assert metric(service, "kernel_event_overruns_total") == 0
         assert metric(service, "detection_seconds_count", trigger="kernel") == KILLS
         assert metric(service, "detection_seconds_bucket", trigger="kernel", le="1.0") == KILLS
 

@@ -10,7 +10,7 @@ import pytest
 
 from probe.environment import Gone
 from probe.lifecycle.events import Trigger
-from probe.monitor.kernel import BREATH_S, SLICE, SWEEP_REST_S, TRIAL_S, TRIALS_MAX, KernelEvents
+from probe.monitor.kernel import BREATH_S, SLICE, SWEEP_REST_S, TRIAL_S, TRIALS_AGAIN_S, TRIALS_MAX, KernelEvents
 from probe.values import Reason, ResourceId
 from tests.monitor.rig import FIRST, PLACE, Rig, plan_of, simulate, virtual_server
 from tests.sim.listeners import EVENT_S, SimListeners, with_listeners
@@ -468,7 +468,7 @@ def test_what_the_kernel_refuses_is_named(code: int, why_not: str, caplog: pytes
 
 
 def test_a_kernel_that_says_nothing_is_found_out(caplog: pytest.LogCaptureFixture) -> None:
-    """Three deaths of our own without a word: it is switched off, the reason is `no_event`, and polling goes on."""
+    """Three deaths of our own without a word: it is off, reason `no_event`, said once; later it is tried again."""
 
     async def body(rig: Rig) -> None:
         kernel = Kernel(rig)
@@ -478,10 +478,16 @@ def test_a_kernel_that_says_nothing_is_found_out(caplog: pytest.LogCaptureFixtur
         assert kernel.heard.watches == [(False, "untested"), (False, "no_event")]
         assert not kernel.open
         await still_polls(rig)
+        await rig.until(TRIALS_AGAIN_S * 5.5)
+        assert len(caplog.records) == 1
+        assert len(kernel.heard.watches) == 2
+        kernel.listeners.mute = False
+        await rig.until(TRIALS_AGAIN_S * 7)
+        assert kernel.heard.watches[2:] == [(True, "")]
+        kernel.events.close()
 
     with caplog.at_level(logging.INFO, "probe.monitor.kernel"):
         simulate(body)
-    assert len(caplog.records) == 1
 
 
 def test_one_lost_word_is_made_good_by_another_trial() -> None:
