@@ -26,6 +26,7 @@ default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
+tmp_dir = "{folder}/state"
 """
 STORAGE = """\
 [storage]
@@ -45,7 +46,7 @@ class Podman:
         if any(Path("/", name).exists() and not Path("/", name).is_symlink() for name in MERGED):
             absent("this machine's /bin and /lib are no links into /usr")
         folder.mkdir()
-        (folder / "containers.conf").write_text(SETTINGS)
+        (folder / "containers.conf").write_text(SETTINGS.format(folder=folder))
         (folder / "storage.conf").write_text(STORAGE.format(folder=folder))
         self.folder = folder
         self.socket = folder / "podman.sock"
