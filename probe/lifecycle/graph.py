@@ -130,8 +130,14 @@ def root_cause(draft: Draft, record: Record) -> ResourceId | None:
     """Name the resource to blame where a provider is down, or None when the fault is the resource's own."""
     for provider in providers(draft, record):
         if provider.state is not State.ONLINE:
-            return provider.root_cause or provider.id
+            return _cause_of(draft, provider)
     return None
+
+
+def _cause_of(draft: Draft, provider: Record) -> ResourceId:
+    """Name whom a provider that is down blames, unless that one is back and the provider itself is not yet."""
+    cause = None if provider.root_cause is None else draft.record(provider.root_cause)
+    return provider.id if cause is None or cause.state is State.ONLINE else cause.id
 
 
 def holding_provider(draft: Draft, record: Record) -> ResourceId | None:
@@ -155,7 +161,7 @@ def down_provider(draft: Draft, record: Record) -> ResourceId | None:
     for provider in providers(draft, record):
         held = provider.state is State.OFFLINE and (provider.root_cause is not None or told_to_stop(draft, provider))
         if provider.state is State.FAILED or held:
-            return provider.root_cause or provider.id
+            return _cause_of(draft, provider)
     return None
 
 

@@ -95,7 +95,8 @@ class Watched:
             if record.root_cause is not None:
                 cause = self.world.records[record.root_cause]
                 assert cause.state is not State.ONLINE, f"{record} is blamed on {cause}"
-                assert cause.root_cause is None, f"{record} is blamed on {cause}, which is not to blame"
+                asked_again = cause.held is not None  # its own blame is kept until it has answered
+                assert cause.root_cause is None or asked_again, f"{record} is blamed on {cause}, which is not to blame"
 
 
 def fail_all(watched: Watched, data: st.DataObject, root: str) -> list[str]:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from probe.lifecycle.events import Exited, Probed
-from probe.values import Incarnation, Reason, State, Verdict
+from probe.controllers import CONTROLLER_KINDS
+from probe.lifecycle.events import Probed
+from probe.runtime.loading import load_checked
+from probe.values import Reason, State, Verdict
 from tests.sim.loop import run_virtual
 from tests.sim.service import (
     PORTS,
@@ -24,6 +26,8 @@ from tests.sim.service import (
     serving,
     started,
 )
+
+SMTP = resource_id("smtp")
 
 
 def edited(**changes: dict[str, Any] | None) -> dict[str, Any]:
@@ -61,27 +65,29 @@ def test_events_on_their_way_meet_the_store_that_they_are_about() -> None:
     """An edge that is in the inbox when the edit comes is decided on by the old store; nothing stumbles."""
 
     async def main() -> None:
-        machine = make_machine()
+        machine = make_machine(restart_threshold=0)
         async with serving(machine) as service:
-            runtime = service.runtime
-            smtp = runtime.world.records[resource_id("smtp")]
-            edit(machine, "cluster.json", edited(smtp=None))
-            edit(machine, "metabase.json", metabase())
-            reloading = asyncio.get_running_loop().create_task(service.inventory.reload(runtime))
-            for _ in range(50):
-                runtime.post(Probed(smtp.id, Incarnation(smtp.incarnation), False, Verdict(Reason.EOF)))
-                runtime.post(Exited(smtp.id, Incarnation(smtp.incarnation), Verdict(Reason.PROCESS_GONE)))
-                await asyncio.sleep(0)
-            assert await reloading
-            await asyncio.sleep(30)
+            runtime, inventory = service.runtime, service.inventory
+            smtp = runtime.world.records[SMTP]
+            plain = {"type": "service", "parameters": {}}
+            edit(machine, "cluster.json", edited(smtp=plain, imap=None))
+            loaded = load_checked(inventory.folder, CONTROLLER_KINDS)
+            runtime.post(Probed(SMTP, smtp.incarnation, False, Verdict(Reason.CONNECT_REFUSED)))  # it will be asked on
+            was = inventory.loaded
+            telling = asyncio.get_running_loop().create_task(inventory._change(runtime, loaded))
+            await asyncio.sleep(0)
+            assert inventory.loaded is was, "the store was taken over before what was posted earlier"
+            await telling
+            assert inventory.loaded is loaded
             assert runtime.fault == ""
-            assert service.reader.resource(smtp.id) is None
-            assert "smtp" not in running_names(machine)
+            await asyncio.sleep(30)
+            assert service.reader.resource(resource_id("imap")) is None
+            assert "imap" not in running_names(machine)
 
     run_virtual(main())
 
 
-def test_type_that_loses_its_conversation_while_its_dependents_hold_it() -> None:
+def test_type_that_loses_its_conversation_while_its_dependents_hold_it(caplog: pytest.LogCaptureFixture) -> None:
     """A resource becomes one that nobody converses with; until its dependents are down it is left as it is."""
 
     async def main() -> None:
@@ -95,6 +101,7 @@ def test_type_that_loses_its_conversation_while_its_dependents_hold_it() -> None
             await service.until(60)
             assert service.report("smtp").type == "service"
             assert service.runtime.fault == ""
+            assert "a mistake" not in caplog.text
 
     run_virtual(main())
 
