@@ -37,7 +37,7 @@ def start(draft: Draft, record: Record, trigger: Trigger) -> None:
     )
     if spec.acts:
         draft.act(actions.Start(record.id, op, incarnation))
-    elif spec.traits.conversation:
+    elif spec.checked:
         _watch(draft, record, alive=None)
     else:
         ready(draft, record, trigger)
@@ -45,7 +45,7 @@ def start(draft: Draft, record: Record, trigger: Trigger) -> None:
 
 def controller_done(draft: Draft, record: Record, trigger: Trigger) -> None:
     """Go on after the controller's start: to the confirming check where there is one, else online."""
-    if record.spec.traits.conversation:
+    if record.spec.checked:
         record = draft.put(record, phase=Phase.CONFIRMING)
         _watch(draft, record, alive=None, confirming=True)
     else:
@@ -66,7 +66,7 @@ def ready(draft: Draft, record: Record, trigger: Trigger, evidence: str = "") ->
         reason=Reason.MATCHED,
         evidence=evidence,
     )
-    if record.spec.acts and record.spec.traits.conversation:
+    if record.spec.acts and record.spec.checked:
         _watch(draft, record, alive=True)
 
 
@@ -122,7 +122,7 @@ def plan_restart(draft: Draft, record: Record, delay_min_s: float = 0.0) -> None
         return
     retry_s = spec.retry_period_s
     record = draft.put(record, spent=True, due=None if retry_s is None else draft.now + retry_s)
-    if spec.traits.conversation:
+    if spec.checked:
         _watch(draft, record, alive=False)
 
 

@@ -12,9 +12,12 @@ class Traits:
     """What is odd about a type, in one row; `resources` fills in the table."""
 
     type: str
-    conversation: bool  # its health is a protocol check over the network
     online_waits_forever: bool = False  # S53: no time-out while going online
     kill_when_offline_hangs: bool = False  # S56: an offline that does not return ends in a kill
+    dismounts_on_terminate: bool = False  # S69: terminate runs the offline procedure; on its time-out a kill
+    stops_the_whole_service: bool = False  # S36, S59: its offline ends the service for all who share it
+    one_per_cluster: bool = False  # S24
+    recreated_with: str = ""  # S41: the type with which alone it is created again once it was deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +37,10 @@ class Spec:
     retry_period_s: float | None
     pending_timeout_s: float
     auto_start: bool
+    checked: bool = False  # its health is asked for regularly: by a conversation or by a look; else the controller tells
+    service: str = ""  # which service it is, where others may share it: equal texts are one service; "" is nobody else's
+    has_instance: bool = False  # it is a part of the service that comes and goes by itself (S57)
+    storage_groups: int = 0  # how many it mounts on its node (S45)
+    fail_over: bool = False  # restart_action is restart-and-fail-over (S54)
+    can_upgrade: bool = False  # its controller has an `upgrade` (S53)
     shape: str = ""  # a digest of what a running service was started with; another one means "at next online" (S74)

@@ -30,5 +30,6 @@ def spec_of(resource: Resource, kinds: Mapping[str, ControllerKind]) -> Spec:
         retry_period_s=resource.retry_period_s,
         pending_timeout_s=resource.pending_timeout_s,
         auto_start=resource.auto_start,
+        checked=TYPES[resource.type].checked,
         shape=msgspec.json.encode(resource.controller.parameters).decode() if kind.acts else "",
     )

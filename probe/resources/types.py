@@ -16,20 +16,21 @@ class ResourceType:
     """A type: its traits for the core and the names of its parameters."""
 
     traits: Traits
+    checked: bool = False
     parameters: tuple[str, ...] = ()
     virtual_server: str | None = None  # the protocol its virtual server must have; "" = any
 
 
 def _protocol(name: str) -> ResourceType:
-    return ResourceType(Traits(name, conversation=True), ("virtual_server",), virtual_server=name)
+    return ResourceType(Traits(name), True, ("virtual_server",), virtual_server=name)
 
 
 TYPES: dict[str, ResourceType] = {
     **{name: _protocol(name) for name in ("smtp", "lmtp", "pop3", "imap", "http", "tcp")},
-    "service": ResourceType(Traits("service", conversation=False)),
-    "system-attendant": ResourceType(Traits("system-attendant", conversation=False, kill_when_offline_hangs=True)),
+    "service": ResourceType(Traits("service")),
+    "system-attendant": ResourceType(Traits("system-attendant", kill_when_offline_hangs=True)),
     "information-store": ResourceType(
-        Traits("information-store", conversation=False, online_waits_forever=True, kill_when_offline_hangs=True),
-        ("name",),
+        Traits("information-store", online_waits_forever=True, kill_when_offline_hangs=True),
+        parameters=("name",),
     ),
 }

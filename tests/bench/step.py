@@ -44,6 +44,7 @@ def specs(count: int) -> Iterator[Spec]:
             retry_period_s=None,
             pending_timeout_s=180.0,
             auto_start=True,
+            checked=not base,
         )
 
 

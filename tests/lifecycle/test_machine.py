@@ -137,7 +137,7 @@ class Shell(RuleBasedStateMachine):
                 self.working[op] = action
             case actions.Watch(id, incarnation):
                 assert self.world.records[id].incarnation == incarnation
-                assert self.world.records[id].spec.traits.conversation
+                assert self.world.records[id].spec.checked
             case _:
                 pass
 

@@ -116,6 +116,6 @@ def test_spec_carries_the_policy() -> None:
     }
     store = parse_store(json.dumps(METABASE).encode(), json.dumps(cluster).encode())
     a, b = (spec_of(store.groups["g"].resources[name], CONTROLLER_KINDS) for name in "ab")
-    assert (a.acts, a.ours_to_stop, a.restart, a.traits.conversation) == (True, True, True, False)
+    assert (a.acts, a.ours_to_stop, a.restart, a.checked) == (True, True, True, False)
     assert (b.acts, b.depends_on, b.restart) == (False, (ResourceId("g", "a"),), False)
-    assert (b.restart_threshold, b.pending_timeout_s, b.traits.conversation) == (7, 3.0, True)
+    assert (b.restart_threshold, b.pending_timeout_s, b.checked) == (7, 3.0, True)

@@ -66,6 +66,7 @@ def spec(name: str, type: str, controller: str, providers: tuple[str, ...] = (),
         "retry_period_s": None,
         "pending_timeout_s": 180.0,
         "auto_start": True,
+        "checked": TYPES[type].checked,
     }
     return Spec(**(values | changes))
 
