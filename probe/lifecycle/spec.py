@@ -37,8 +37,8 @@ class Spec:
     retry_period_s: float | None
     pending_timeout_s: float
     auto_start: bool
-    checked: bool = False  # its health is asked for regularly: by a conversation or by a look; else the controller tells
-    service: str = ""  # which service it is, where others may share it: equal texts are one service; "" is nobody else's
+    checked: bool = False  # its health is asked for regularly, by a conversation or a look; else its controller tells
+    service: str = ""  # which service it is: equal texts are one service that is shared; "" is its own
     has_instance: bool = False  # it is a part of the service that comes and goes by itself (S57)
     storage_groups: int = 0  # how many it mounts on its node (S45)
     fail_over: bool = False  # restart_action is restart-and-fail-over (S54)
