@@ -12,7 +12,8 @@ Only the publication waits; the checks never do.
 from __future__ import annotations
 
 from probe.lifecycle import actions, graph, operations
-from probe.lifecycle.world import Draft, Held, Record
+from probe.lifecycle.draft import Draft
+from probe.lifecycle.world import Held, Record
 from probe.values import Reason, State, Verdict
 
 HOLD_S = 0.25

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from probe.lifecycle import actions
+from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import Configured, Owned
 from probe.lifecycle.spec import Spec
-from probe.lifecycle.world import Draft, GroupRecord, Record, Remains
+from probe.lifecycle.world import GroupRecord, Record, Remains
 from probe.values import ResourceId, State
 
 

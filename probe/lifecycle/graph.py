@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from probe.lifecycle.world import Draft, Phase, Record, Remains
+from probe.lifecycle.draft import Draft
+from probe.lifecycle.world import Phase, Record, Remains
 from probe.values import ResourceId, State
 
 _RUNNING = (State.ONLINE, State.ONLINE_PENDING, State.OFFLINE_PENDING)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from probe.lifecycle import actions, configure, graph, restarts
+from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import Trigger
 from probe.lifecycle.transitions import Input
-from probe.lifecycle.world import Draft, Phase, Record, Remains
+from probe.lifecycle.world import Phase, Record, Remains
 from probe.values import Incarnation, Reason, State, Verdict
 
 HUNG_WORKER_RETRY_S = 1.0  # S55: the wait between attempts while a worker of an earlier one has not returned

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import assert_never
 
 from probe.lifecycle import actions, graph, operations
+from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import Asked, Trigger, Verb
-from probe.lifecycle.world import Draft, Phase, Record, Refused, Remains, Request
+from probe.lifecycle.world import Phase, Record, Refused, Remains, Request
 from probe.values import OpId, ResourceId, State
 
 _UPWARD = (Verb.ONLINE, Verb.RESTART)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import deque
 
 from probe.lifecycle import blame, configure, graph, operations, requests
+from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import Trigger
-from probe.lifecycle.world import Draft, Phase, Record, Remains
+from probe.lifecycle.world import Phase, Record, Remains
 from probe.values import Reason, ResourceId, State
 
 ROUNDS_PER_RESOURCE_MAX = 1_000  # a resource considered more often in one step is a bug of ours

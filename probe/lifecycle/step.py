@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from probe.lifecycle import blame, configure, operations, requests
+from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import (
     Asked,
     Configured,
@@ -27,7 +28,7 @@ from probe.lifecycle.events import (
 )
 from probe.lifecycle.settle import settle
 from probe.lifecycle.transitions import Input
-from probe.lifecycle.world import Decision, Draft, Phase, Record, Remains, World
+from probe.lifecycle.world import Decision, Phase, Record, Remains, World
 from probe.values import Reason, ResourceId, State, Verdict
 
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 from probe.controllers.workers import Workers
 from probe.environment import Environment
 from probe.lifecycle import actions
+from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import (
     Drained,
     Event,
@@ -24,7 +25,7 @@ from probe.lifecycle.events import (
 )
 from probe.lifecycle.graph import is_occupied
 from probe.lifecycle.step import step
-from probe.lifecycle.world import Decision, Draft, World
+from probe.lifecycle.world import Decision, World
 from probe.metrics import Metrics
 from probe.monitor.kernel import KernelEvents
 from probe.monitor.monitor import Monitors

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from probe.lifecycle import actions, graph
+from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import Asked, Exited, Trigger, Verb
-from probe.lifecycle.world import Draft, Record, World
+from probe.lifecycle.world import Record, World
 from probe.values import Reason, ResourceId, State, Verdict
 from tests.lifecycle.worlds import bring_up, chain, happen, id_of, kinds, layers, world_of
 from tests.scenarios.language import spec
