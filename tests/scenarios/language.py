@@ -6,17 +6,19 @@ core answered. `LOOKSALIVE_REWRITE_SCENARIOS=1` writes the answers anew, to be r
     resource NAME TYPE CONTROLLER [<- PROVIDER ...] [key=value ...]   describe; nothing happens yet
     load [NAME ...]        configure what was described (since the last load), groups owned here
     remove NAME ...        the store no longer has it
-    ask VERB TARGET        an operator's verb; TARGET is NAME or `group`
+    ask VERB TARGET        an operator's verb; TARGET is NAME, `group`, or another group's `GROUP/`
     started|stopped NAME [op=N]          the controller's answer to its last operation, or to operation N
     failed NAME REASON [op=N]            the controller's refusal
     alive NAME [inc=N] | dead NAME REASON [inc=N]     an edge from the monitor
     exited NAME [inc=N]    the process ended by itself
     found NAME             an earlier run of ours left it running
     pass SECONDS           time goes by, ticking whenever something is due
-    own yes|no             the group comes or goes
+    own yes|no [GROUP]     the group comes or goes
     drain                  we are asked to end
     planned yes|no         the stops to come are planned, or no longer
     show                   say the state of every resource
+
+A NAME is one of the group `evs1`; `GROUP/NAME` is one of another group.
 """
 
 from __future__ import annotations
@@ -50,15 +52,26 @@ from probe.values import Incarnation, OpId, Reason, ResourceId, Verdict
 GROUP = "evs1"
 
 
+def resource_id(name: str) -> ResourceId:
+    """Make an id of `NAME` or `GROUP/NAME`."""
+    group, _, rest = name.rpartition("/")
+    return ResourceId(group or GROUP, rest)
+
+
+def name_of(id: ResourceId) -> str:
+    """Say an id as the cases do: the group only where it is another one."""
+    return id.name if id.group == GROUP else str(id)
+
+
 def spec(name: str, type: str, controller: str, providers: tuple[str, ...] = (), **changes: Any) -> Spec:
     """Describe a resource of the group with the defaults of the store."""
     values: dict[str, Any] = {
-        "id": ResourceId(GROUP, name),
+        "id": resource_id(name),
         "traits": TYPES[type].traits,
         "controller": controller,
         "acts": controller != "none",
         "ours_to_stop": controller == "process",
-        "depends_on": tuple(ResourceId(GROUP, provider) for provider in providers),
+        "depends_on": tuple(resource_id(provider) for provider in providers),
         "restart": True,
         "restart_threshold": 2,
         "restart_period_s": 900.0,
@@ -79,6 +92,7 @@ class Scenario:
         self.now = 0.0
         self._described: dict[str, Spec] = {}
         self._ops: dict[str, OpId] = {}
+        self._left: set[str] = set()  # groups that `own no` has sent away
 
     def run(self, line: str) -> list[str]:
         """Run one command; return what the core answered."""
@@ -91,7 +105,7 @@ class Scenario:
         self.world.apply(decision)
         for action in decision.actions:
             if isinstance(action, actions.Start | actions.Stop | actions.Terminate):
-                self._ops[action.id.name] = action.op
+                self._ops[name_of(action.id)] = action.op
         return list(_say(decision))
 
     def _resource(self, words: list[str]) -> list[str]:
@@ -106,16 +120,18 @@ class Scenario:
     def _load(self, words: list[str]) -> list[str]:
         names = words or list(self._described)
         said = self.step(Configured(tuple(self._described.pop(name) for name in names)))
-        if not self.world.groups[GROUP].here:
-            said += self.step(Owned(GROUP, here=True))
+        for group in list(self.world.groups.values()):
+            if not group.here and group.name not in self._left:
+                said += self.step(Owned(group.name, here=True))
         return said
 
     def _remove(self, words: list[str]) -> list[str]:
-        return self.step(Configured((), tuple(ResourceId(GROUP, name) for name in words)))
+        return self.step(Configured((), tuple(resource_id(name) for name in words)))
 
     def _ask(self, words: list[str]) -> list[str]:
         verb, target = words
-        return self.step(Asked(Verb(verb), GROUP if target == "group" else ResourceId(GROUP, target), "tester"))
+        group = GROUP if target == "group" else target.removesuffix("/") if target.endswith("/") else None
+        return self.step(Asked(Verb(verb), group or resource_id(target), "tester"))
 
     def _started(self, words: list[str]) -> list[str]:
         return self.step(Started(self._id(words), self._op(words)))
@@ -139,7 +155,10 @@ class Scenario:
         return self.step(Found(self._id(words)))
 
     def _own(self, words: list[str]) -> list[str]:
-        return self.step(Owned(GROUP, here=words[0] == "yes"))
+        group = words[1] if len(words) > 1 else GROUP
+        here = words[0] == "yes"
+        (self._left.discard if here else self._left.add)(group)
+        return self.step(Owned(group, here))
 
     def _drain(self, words: list[str]) -> list[str]:
         return self.step(Drained())
@@ -159,14 +178,14 @@ class Scenario:
     def _show(self, words: list[str]) -> list[str]:
         said = []
         for record in self.world.records.values():
-            cause = "" if record.root_cause is None else f" because of {record.root_cause.name}"
+            cause = "" if record.root_cause is None else f" because of {name_of(record.root_cause)}"
             said.append(
-                f"{record.id.name}: {record.state} {record.reason}{cause}, {len(record.attempts)} restarts used"
+                f"{name_of(record.id)}: {record.state} {record.reason}{cause}, {len(record.attempts)} restarts used"
             )
         return said
 
     def _id(self, words: list[str]) -> ResourceId:
-        return ResourceId(GROUP, words[0])
+        return resource_id(words[0])
 
     def _op(self, words: list[str]) -> OpId:
         given = [word[3:] for word in words if word.startswith("op=")]
@@ -197,8 +216,8 @@ def _say(decision: Decision) -> list[str]:
     elif decision.answer is not None:
         said.append(f"granted as operation {decision.answer}")
     for edge in decision.transitions:
-        cause = "" if edge.root_cause is None else f" because of {edge.root_cause.name}"
-        said.append(f"{edge.id.name}: {edge.from_} -> {edge.to} ({edge.reason}{cause}) by {edge.trigger}")
+        cause = "" if edge.root_cause is None else f" because of {name_of(edge.root_cause)}"
+        said.append(f"{name_of(edge.id)}: {edge.from_} -> {edge.to} ({edge.reason}{cause}) by {edge.trigger}")
     for action in decision.actions:
         rest = {
             field.name: getattr(action, field.name)
@@ -206,7 +225,7 @@ def _say(decision: Decision) -> list[str]:
             if field.name != "id" and getattr(action, field.name) not in (None, False)
         }
         words = "".join(f" {key}={value}" for key, value in rest.items())
-        said.append(f"  {type(action).__name__} {action.id.name}{words}")
+        said.append(f"  {type(action).__name__} {name_of(action.id)}{words}")
     for request in decision.requests.values():
         if request.state != "pending":
             why = f": {request.reason}" if request.reason else ""
