@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 from bindings.store import Files  # bindings declares what it needs of files; the real one is in `files.py`
+from probe.environment.machine import Addresses, AtOnce, Disks, Nowhere, Threads
 
 Address = tuple[Any, ...] | str  # (host, port) or (host, port, flow, scope), both numeric; a path for AF_UNIX
 
@@ -265,3 +266,6 @@ class Environment:
     listeners: ListenerWatch | None = None  # None: deaths of listeners are found by asking alone
     programs: Programs = field(default_factory=NoPrograms)
     http: Http = field(default_factory=NoHttp)
+    threads: Threads = field(default_factory=AtOnce)
+    disks: Disks = field(default_factory=Nowhere)
+    addresses: Addresses = field(default_factory=Nowhere)
