@@ -12,11 +12,19 @@ from typing import Literal
 
 import msgspec
 
-Protocol = Literal["smtp", "lmtp", "pop3", "imap", "http", "tcp"]
+Protocol = Literal["smtp", "lmtp", "pop3", "imap", "http", "tcp", "grpc"]
+JsonJudgement = Literal["active", "handle"]  # the subject is in the list of the active (S23); a handle is there (S40)
 BindingPolicy = Literal["all", "any", "first"]
 RestartAction = Literal["restart", "restart-and-fail-over", "do-not-restart"]
 
-PROTOCOLS: tuple[Protocol, ...] = ("smtp", "lmtp", "pop3", "imap", "http", "tcp")
+PROTOCOLS: tuple[Protocol, ...] = (
+    "smtp",
+    "lmtp",
+    "pop3",
+    "imap",
+    "http",
+    "tcp",
+)  # of the metabase; grpc is a type's own
 DEFAULT_EXPECT: dict[str, tuple[str, ...]] = {
     "smtp": ("220",),
     "lmtp": ("220",),
@@ -82,6 +90,8 @@ class VirtualServer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     headers: tuple[tuple[str, str | Secret], ...] = ()
     expect_status: str = "200-399"  # "any", or codes and ranges with commas
     body_match: str | None = None  # RE2
+    subject: str = ""  # who is asked about, where it is not the server as a whole: a grpc service, a store, an index
+    body_json: JsonJudgement | None = None  # the body is JSON, judged so
     probe_timeout_s: float = 5.0
     poll_interval_s: float = 10.0
     fast_interval_s: float = 1.0
@@ -129,6 +139,7 @@ class Group(msgspec.Struct, frozen=True):
     name: str
     possible_owners: tuple[str, ...]
     resources: dict[str, Resource]  # by name, in the order written
+    deleted: dict[str, dict[str, object]] = {}  # by name: what comes back with the one it is recreated with (S41)
 
 
 class Store(msgspec.Struct, frozen=True):

@@ -15,8 +15,19 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from probe.resources.checking import Problem
+from probe.resources.reading import ParametersError
 from probe.values import Incarnation, Reason, ResourceId, Verdict, evidence_of
+
+__all__ = [
+    "Background",
+    "Controller",
+    "ControllerError",
+    "OnExit",
+    "ParametersError",
+    "ServiceSpec",
+    "Spawn",
+    "verdict_of",
+]
 
 OnExit = Callable[[ResourceId, Incarnation, Verdict], None]
 Background = Coroutine[object, object, None]
@@ -32,14 +43,6 @@ class ControllerError(Exception):
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.evidence or str(verdict.reason))
         self.verdict = verdict
-
-
-class ParametersError(ValueError):
-    """Parameters that cannot be used; `problems` holds all of them."""
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("; ".join(f"{problem.key}: {problem.message}" for problem in problems))
-        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from bindings.model import Resource, Store, StoreProblem
+from probe.checks import check_for
 from probe.checks.pattern import Pattern
-from probe.resources.types import TYPES, ResourceType
+from probe.resources.contract import ResourceType
+from probe.resources.reading import Problem, Reading, did_you_mean
+from probe.resources.types import TYPES
+
+__all__ = ["ControllerKind", "Problem", "check_store"]
 
 CLUSTER = "cluster.json"
 METABASE = "metabase.json"
-
-
-class Problem(NamedTuple):
-    """A mistake in a set of parameters: the key, what is wrong, what would mend it."""
-
-    key: str
-    message: str
-    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +35,7 @@ def check_store(store: Store, kinds: Mapping[str, ControllerKind]) -> list[Store
         for resource in group.resources.values():
             if not resource.implied:
                 problems += _check_resource(store, resource, kinds)
+    problems += _check_singles(store)
     for server in store.virtual_servers.values():
         if server.body_match is None:
             continue
@@ -51,43 +47,64 @@ def check_store(store: Store, kinds: Mapping[str, ControllerKind]) -> list[Store
     return problems
 
 
+def _check_singles(store: Store) -> Iterator[StoreProblem]:
+    """Find second resources of a type of which a cluster has one (S24); the first one written stays."""
+    first: dict[str, Resource] = {}
+    for group in store.groups.values():
+        for resource in group.resources.values():
+            kind = TYPES.get(resource.type)
+            if kind is not None and kind.traits.one_per_cluster and first.setdefault(resource.type, resource) != resource:
+                there = first[resource.type]
+                message = f"a cluster has one {resource.type}, and {there.group}/{there.name} is there already"
+                yield _Place(resource).problem(("type",), message, f"{there.group}/{there.name} serves every group")
+
+
 def _check_resource(store: Store, resource: Resource, kinds: Mapping[str, ControllerKind]) -> Iterable[StoreProblem]:
-    at = f"/groups/{resource.group}/resources/{resource.name}"
-    place = f"{resource.group}/{resource.name}"
+    place = _Place(resource)
     kind = TYPES.get(resource.type)
     if kind is None:
-        message = f"there is no type {resource.type!r}; the types are {', '.join(sorted(TYPES))}"
-        yield StoreProblem(CLUSTER, f"{at}/type", f"{place}: type", message, _nearest(resource.type, TYPES))
+        yield place.problem(("type",), _no_type(resource.type), did_you_mean(resource.type, TYPES))
     else:
         for problem in _check_parameters(store, resource, kind):
-            key = f"parameters.{problem.key}"
-            yield StoreProblem(
-                CLUSTER, f"{at}/parameters/{problem.key}", f"{place}: {key}", problem.message, problem.hint
-            )
+            yield place.problem(("parameters", problem.key, *problem.inside), problem.message, problem.hint)
     controller = kinds.get(resource.controller.kind)
     if controller is None:
         message = f"there is no controller {resource.controller.kind!r}; the kinds are {', '.join(sorted(kinds))}"
-        hint = _nearest(resource.controller.kind, kinds)
-        yield StoreProblem(CLUSTER, f"{at}/controller/kind", f"{place}: controller.kind", message, hint)
+        yield place.problem(("controller", "kind"), message, did_you_mean(resource.controller.kind, kinds))
         return
     for problem in controller.problems(resource.controller.parameters):
-        yield StoreProblem(
-            CLUSTER,
-            f"{at}/controller/{problem.key}" if problem.key else f"{at}/controller",
-            f"{place}: controller.{problem.key}" if problem.key else f"{place}: controller",
-            problem.message,
-            problem.hint,
-        )
+        key = (problem.key, *problem.inside) if problem.key else ()
+        yield place.problem(("controller", *key), problem.message, problem.hint)
+
+
+def _no_type(name: str) -> str:
+    message = f"there is no type {name!r}; the types are {', '.join(sorted(TYPES))}"
+    return "; ".join([message, *map(str, TYPES.failures)])
 
 
 def _check_parameters(store: Store, resource: Resource, kind: ResourceType) -> Iterable[Problem]:
+    names = [parameter.name for parameter in kind.parameters]
     for key in resource.parameters:
-        if key not in kind.parameters:
-            known = ", ".join(kind.parameters) or "none"
-            hint = _nearest(key, kind.parameters)
-            yield Problem(key, f"unknown parameter of the type {resource.type} (known: {known})", hint)
-    if kind.virtual_server is None:
+        if key not in names:
+            known = ", ".join(names) or "none"
+            yield Problem(
+                key, f"unknown parameter of the type {resource.type} (known: {known})", did_you_mean(key, names)
+            )
+    if kind.virtual_server is not None:
+        yield from _check_virtual_server(store, resource, kind.virtual_server)
         return
+    reading = Reading(resource.parameters)
+    kind.reads(reading)
+    noted = {problem.key for problem in reading.problems}
+    for parameter in kind.parameters:
+        if parameter.required and parameter.name not in noted and resource.parameters.get(parameter.name) is None:
+            reading.wrong(parameter.name, "is missing", f"it must be {parameter.value}: {parameter.about}")
+    yield from reading.problems
+    if not reading.problems:
+        yield from _check_asking(resource, kind)
+
+
+def _check_virtual_server(store: Store, resource: Resource, protocol: str) -> Iterator[Problem]:
     value = resource.parameters.get("virtual_server")
     if not isinstance(value, str):
         if "virtual_server" in resource.parameters:
@@ -97,11 +114,32 @@ def _check_parameters(store: Store, resource: Resource, kind: ResourceType) -> I
             yield Problem("virtual_server", f"missing: a {resource.type} resource names what to ask", example)
         return
     server = store.virtual_servers.get(value)
-    if server is not None and server.protocol != kind.virtual_server:
+    if server is not None and server.protocol != protocol:
         message = f"{value} speaks {server.protocol}, not {resource.type}"
         yield Problem("virtual_server", message, f"use the type {server.protocol}")
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(word, list(known), n=1)
-    return f'did you mean "{matches[0]}"?' if matches else ""
+def _check_asking(resource: Resource, kind: ResourceType) -> Iterator[Problem]:
+    """Build the check that the parameters describe, as it will be built to ask."""
+    server = kind.asks(resource)
+    try:
+        if server is not None:
+            check_for(server, server.bindings[0])
+    except ValueError as error:
+        yield Problem("health" if "health" in resource.parameters else "target", str(error))
+
+
+class _Place:
+    """Where a resource is, for machines and for people."""
+
+    __slots__ = ("_at", "_place")
+
+    def __init__(self, resource: Resource) -> None:
+        self._at = f"/groups/{resource.group}/resources/{resource.name}"
+        self._place = f"{resource.group}/{resource.name}"
+
+    def problem(self, way: tuple[str | int, ...], message: str, hint: str = "") -> StoreProblem:
+        """Word a mistake: `("parameters", "storage_groups", 1, "mount")` is `parameters.storage_groups[1].mount`."""
+        pointer = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in way)
+        words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in way)
+        return StoreProblem(CLUSTER, f"{self._at}{pointer}", f"{self._place}: {words[1:]}", message, hint)

@@ -15,10 +15,10 @@ from probe.values import ResourceId
 
 def spec_of(resource: Resource, kinds: Mapping[str, ControllerKind]) -> Spec:
     """Build the core's view of a checked resource."""
-    kind = kinds[resource.controller.kind]
+    kind, type = kinds[resource.controller.kind], TYPES[resource.type]
     return Spec(
         id=ResourceId(resource.group, resource.name),
-        traits=TYPES[resource.type].traits,
+        traits=type.traits,
         controller=kind.kind,
         acts=kind.acts,
         ours_to_stop=kind.ours_to_stop,
@@ -30,6 +30,9 @@ def spec_of(resource: Resource, kinds: Mapping[str, ControllerKind]) -> Spec:
         retry_period_s=resource.retry_period_s,
         pending_timeout_s=resource.pending_timeout_s,
         auto_start=resource.auto_start,
-        checked=TYPES[resource.type].checked,
+        checked=type.checked(resource),
+        has_instance=type.has_instance(resource),
+        storage_groups=type.storage_groups(resource),
+        fail_over=resource.restart_action == "restart-and-fail-over",
         shape=msgspec.json.encode(resource.controller.parameters).decode() if kind.acts else "",
     )

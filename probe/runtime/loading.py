@@ -9,7 +9,7 @@ from bindings.model import Resource, Store, VirtualServer
 from bindings.parse import StoreError, virtual_server_of
 from bindings.store import StoreFolder
 from probe.lifecycle.spec import Spec
-from probe.resources import ControllerKind, check_store, spec_of
+from probe.resources import TYPES, ControllerKind, check_store, spec_of
 from probe.values import ResourceId
 
 
@@ -26,9 +26,12 @@ class Loaded:
         return None if group is None else group.resources.get(id.name)
 
     def virtual_server(self, resource: Resource) -> VirtualServer | None:
-        """Return what a protocol resource asks, or None for a type without conversation."""
+        """Return what a resource asks: the virtual server that it names, or the one that its parameters describe.
+
+        None for what is looked at, and for what is as alive as its controller says.
+        """
         key = virtual_server_of(resource)
-        return None if key is None else self.store.virtual_servers.get(key)
+        return TYPES[resource.type].asks(resource) if key is None else self.store.virtual_servers.get(key)
 
     def spec(self, id: ResourceId) -> Spec:
         """Return the core's view of a resource of the store."""

@@ -26,6 +26,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from bindings.model import Resource
 from probe.lifecycle import actions
 from probe.lifecycle.events import (
     Asked,
@@ -79,7 +80,7 @@ def spec(name: str, type: str, controller: str, providers: tuple[str, ...] = (),
         "retry_period_s": None,
         "pending_timeout_s": 180.0,
         "auto_start": True,
-        "checked": TYPES[type].checked,
+        "checked": TYPES[type].checked(Resource(group=GROUP, name=name, type=type)),
     }
     return Spec(**(values | changes))
 
