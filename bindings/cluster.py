@@ -25,7 +25,7 @@ from bindings.syntax import (
 )
 
 TOP_NAMES = ("$schema", "schema_version", "revision", "allowed_controllers", "allowed_files", "groups")
-GROUP_NAMES = ("possible_owners", "resources")
+GROUP_NAMES = ("possible_owners", "resources", "deleted")
 RESTARTS_MAX = 1000
 DEPENDENCIES_MAX = 256
 OWNERS_MAX = 256
@@ -157,7 +157,18 @@ class _Reading:
         self.pieces[name] = pieces or {}
         self.names += len(content) + len(self.pieces[name])
         resources = {resource: self._resource(name, resource, piece) for resource, piece in self.pieces[name].items()}
-        return Group(name, owners, resources)
+        return Group(name, owners, resources, self._deleted(name, content) if "deleted" in content else {})
+
+    def _deleted(self, group: str, content: Pieces) -> dict[str, dict[str, object]]:
+        """Read what is remembered of deleted resources: objects, whose inside is judged when one is made again."""
+        self._mistakes.enter(("groups", group), group)
+        raw = decode_value(content["deleted"], self._mistakes, "deleted")
+        self.names += names_in(raw)
+        if not (isinstance(raw, dict) and all(isinstance(inner, dict) for inner in raw.values())):
+            self._mistakes.add("must be an object: deleted resources by name, each an object", "deleted")
+            return {}
+        Anything().read(raw, self._mistakes, ("deleted",))
+        return raw
 
     def _resource(self, group: str, name: str, raw: msgspec.Raw) -> Resource:
         before = self._before.pieces.get(group, {}).get(name)

@@ -92,7 +92,7 @@ class _Joining:
         named: set[str] = set()
         for group in cluster.groups.values():
             resources = {name: self._join(resource, named) for name, resource in group.resources.items()}
-            groups[group.name] = Group(group.name, group.possible_owners, resources)
+            groups[group.name] = Group(group.name, group.possible_owners, resources, group.deleted)
         implied = {
             resource.name: resource
             for key, server in metabase.servers.items()
@@ -105,7 +105,8 @@ class _Joining:
         if implied:
             written = groups.get(IMPLIED_GROUP, Group(IMPLIED_GROUP, (), {}))
             self._note_clashes(written, implied)
-            groups[IMPLIED_GROUP] = Group(IMPLIED_GROUP, written.possible_owners, {**written.resources, **implied})
+            resources = {**written.resources, **implied}
+            groups[IMPLIED_GROUP] = Group(IMPLIED_GROUP, written.possible_owners, resources, written.deleted)
         return Store(
             metabase.revision,
             cluster.revision,

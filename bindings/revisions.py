@@ -1,4 +1,4 @@
-"""The last revisions of the metabase, each a file `revisions/metabase.N.json`."""
+"""The last revisions of a document, each a file `revisions/metabase.N.json` or `revisions/cluster.N.json`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import re
 from contextlib import suppress
 
 from bindings.files import Files, replace_file
+from bindings.watch import METABASE_FILE
 
 REVISIONS_KEPT = 10
-_NAME = re.compile(r"metabase\.([0-9]{1,15})\.json")
 
 
 class Revisions:
-    """The kept revisions of one store."""
+    """The kept revisions of one document of a store, named by its file (`metabase.json`)."""
 
-    def __init__(self, files: Files, store_path: str, bytes_max: int) -> None:
+    def __init__(self, files: Files, store_path: str, bytes_max: int, file: str = METABASE_FILE) -> None:
         self._files = files
+        self._stem = file.removesuffix(".json")
+        self._name = re.compile(rf"{self._stem}\.([0-9]{{1,15}})\.json")
         self._folder = f"{store_path}/revisions"
         self._bytes_max = bytes_max
 
@@ -25,12 +27,12 @@ class Revisions:
             names = self._files.names(self._folder)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(int(match[1]) for match in map(_NAME.fullmatch, names) if match)
+        return sorted(int(match[1]) for match in map(self._name.fullmatch, names) if match)
 
     def read(self, number: int) -> bytes | None:
         """Return a kept revision's text, None if it is not kept."""
         try:
-            return self._files.read(f"{self._folder}/{_file_name(number)}", self._bytes_max)
+            return self._files.read(f"{self._folder}/{self._file_name(number)}", self._bytes_max)
         except FileNotFoundError:
             return None
 
@@ -47,11 +49,10 @@ class Revisions:
         if self.read(number) == text:
             return
         self._files.make_folder(self._folder)
-        replace_file(self._files, self._folder, _file_name(number), text)
+        replace_file(self._files, self._folder, self._file_name(number), text)
         for old in self.numbers()[:-REVISIONS_KEPT]:
             with suppress(FileNotFoundError):
-                self._files.remove(f"{self._folder}/{_file_name(old)}")
+                self._files.remove(f"{self._folder}/{self._file_name(old)}")
 
-
-def _file_name(number: int) -> str:
-    return f"metabase.{number}.json"
+    def _file_name(self, number: int) -> str:
+        return f"{self._stem}.{number}.json"

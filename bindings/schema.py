@@ -17,6 +17,7 @@ from bindings.properties import DEFAULT_RULES, PROPERTIES, RULES
 from bindings.rules import Schema, or_null
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_DELETED: Schema = {"type": "object", "additionalProperties": {"type": "object"}}
 
 
 def metabase_schema() -> Schema:
@@ -45,9 +46,10 @@ def cluster_schema() -> Schema:
         schema = row.rule.schema() if row.name == "type" else or_null(row.rule.schema())
         properties[row.name] = _described(row.about, defaults.get(row.name), schema)
     resource["properties"] = properties
+    deleted = _described("What comes back when the one it is recreated with is made again (S41).", None, _DELETED)
     group: Schema = {
         "type": "object",
-        "properties": {"possible_owners": OWNERS.schema(), "resources": _named("resource")},
+        "properties": {"possible_owners": OWNERS.schema(), "resources": _named("resource"), "deleted": deleted},
         "additionalProperties": False,
     }
     parts: Schema = {

@@ -2,23 +2,26 @@
 
     DIR/metabase.json  cluster.json   what people write
     DIR/runtime.json                  the volatile half of the metabase: `command` and `state` of each key
-    DIR/revisions/metabase.N.json     the last revisions
+    DIR/revisions/metabase.N.json     the last revisions, and those of cluster.json beside them
     DIR/.lock                         held by whoever writes
 
 A write keeps the outgoing document among the revisions, then makes the new file beside the old one, makes it durable,
-renames it into place and makes the folder durable: whatever fails, `metabase.json` is the old document or the new one.
+renames it into place and makes the folder durable: whatever fails, the file is the old document or the new one.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import NamedTuple
 
-from bindings.documents import merge_patch, split
+from bindings.documents import Document, merge_patch, split
+from bindings.edits import Edit, StoreRevisions, stages
 from bindings.errors import RevisionConflict, StoreBusy, StoreError, StoreReadOnly, StoreWriteFailed, WriteRefused
 from bindings.files import Files, replace_file
+from bindings.groups import ClusterDocument, split_cluster
 from bindings.model import Store, StoreProblem
 from bindings.parse import Reading, read_store
 from bindings.revisions import Revisions
@@ -41,6 +44,27 @@ LOCK_FILE = ".lock"
 
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 _Properties = Mapping[str, object]
+Check = Callable[[Store], Sequence[StoreProblem]]  # what others know to be wrong with a store that is about to be
+
+
+class _Step(NamedTuple):
+    """One file to be replaced: what goes and under which number it is kept, what comes, the store that then is."""
+
+    file: str
+    outgoing: bytes | None
+    number: int
+    text: bytes
+    revision: int
+    reading: Reading
+
+
+def _compare(based_on: int, present: int) -> None:
+    if based_on != present:
+        raise RevisionConflict(based_on, present)
+
+
+def _no_objection(_: Store) -> Sequence[StoreProblem]:
+    return ()
 
 
 class StoreFolder:
@@ -53,7 +77,9 @@ class StoreFolder:
         self._files = files
         self._path = path.rstrip("/") or "/"
         self._state_path = state_path
-        self._revisions = Revisions(files, self._path, STORE_BYTES_MAX)
+        self._revisions = {
+            name: Revisions(files, self._path, STORE_BYTES_MAX, name) for name in (METABASE_FILE, CLUSTER_FILE)
+        }
         self._reading: Reading | None = None
 
     def __repr__(self) -> str:
@@ -82,20 +108,51 @@ class StoreFolder:
         own = document.own(key)
         return None if own is None else (document.revision, own | dict(self.runtime(key)))
 
-    def write_metabase(self, key: str, properties: _Properties | None, *, based_on: int) -> int:
+    def documents(self) -> tuple[Document, ClusterDocument]:
+        """Read both documents as written, in pieces; an empty one for a file that is not there. Raises StoreError."""
+        return split(self._read(METABASE_FILE)), split_cluster(self._read(CLUSTER_FILE))
+
+    def write_metabase(
+        self, key: str, properties: _Properties | None, *, based_on: int, check: Check = _no_objection
+    ) -> int:
         """Replace a key's own properties (None removes the key); return the new revision.
 
         Raises a WriteRefused (RevisionConflict when `based_on` is not the present revision), or StoreError when the
         result would be wrong. Nothing has changed then, save that a StoreWriteFailed may come after the fact.
         """
-        return self._write(key, lambda _: properties, based_on)
+        return self._write_key(key, lambda _: properties, based_on, check)
 
-    def patch_metabase(self, key: str, patch: _Properties, *, based_on: int) -> int:
+    def patch_metabase(self, key: str, patch: _Properties, *, based_on: int, check: Check = _no_objection) -> int:
         """Merge into a key's own properties as RFC 7396 says; return the new revision. Raises as `write_metabase`.
 
         Null removes what the key itself says, so that the inherited value holds again.
         """
-        return self._write(key, lambda own: merge_patch(own, patch), based_on)
+        return self._write_key(key, lambda own: merge_patch(own, patch), based_on, check)
+
+    def write_cluster(
+        self, group: str, name: str, properties: _Properties | None, *, based_on: int, check: Check = _no_objection
+    ) -> int:
+        """Replace a resource's properties (None removes it); return the new revision. Raises as `write_metabase`."""
+
+        def plan(_: Document, cluster: ClusterDocument) -> Edit:
+            _compare(based_on, cluster.revision)
+            return Edit(resources={(group, name): properties})
+
+        return self._write(plan, check).cluster
+
+    def write_both(self, edit: Edit, *, based_on: StoreRevisions, check: Check = _no_objection) -> StoreRevisions:
+        """Carry out an edit of both documents, all of it or nothing; return the new revisions.
+
+        Two files are replaced in up to three steps; a machine that stops in between leaves a sound store, and the same
+        edit again does the rest. Raises as `write_metabase`.
+        """
+
+        def plan(metabase: Document, cluster: ClusterDocument) -> Edit:
+            _compare(based_on.metabase, metabase.revision)
+            _compare(based_on.cluster, cluster.revision)
+            return edit
+
+        return self._write(plan, check)
 
     def runtime(self, key: str) -> Mapping[str, str]:
         """Return a key's `command` and `state`, as far as they were written."""
@@ -138,23 +195,52 @@ class StoreFolder:
         except OSError as error:
             raise StoreError([StoreProblem(name, "", "", f"cannot be read: {error.strerror or error}")]) from error
 
-    def _write(self, key: str, change: Callable[[_Properties | None], _Properties | None], based_on: int) -> int:
+    def _write_key(
+        self, key: str, change: Callable[[_Properties | None], _Properties | None], based_on: int, check: Check
+    ) -> int:
+        def plan(metabase: Document, _: ClusterDocument) -> Edit:
+            _compare(based_on, metabase.revision)
+            return Edit({key: change(metabase.own(key))})
+
+        return self._write(plan, check).metabase
+
+    def _write(self, plan: Callable[[Document, ClusterDocument], Edit], check: Check) -> StoreRevisions:
+        """Read every stage of the edit as whoever loads it would; only then write them, one after the other."""
         with self._writing(self._path):
-            metabase, cluster = self._read_texts()
-            document = split(metabase)
-            if document.revision != based_on:
-                raise RevisionConflict(based_on, document.revision)
-            outgoing = document.revision if metabase is None else self._revisions.number_for(based_on, metabase)
-            revision = max(based_on, outgoing, *self._revisions.numbers()) + 1
-            text = replace(document.with_key(key, change(document.own(key))), revision=revision).text()
-            reading = read_store(text, cluster, self._reading)
-            if metabase is not None:
-                self._revisions.keep(outgoing, metabase)
-            replace_file(self._files, self._path, METABASE_FILE, text)
-            with suppress(OSError):  # it is in force; should it be missing here, the next write keeps it
-                self._revisions.keep(revision, text)
-        self._reading = reading
-        return revision
+            texts = self._read_texts()
+            documents = split(texts[0]), split_cluster(texts[1])
+            steps = list(self._prepare(texts, documents, plan(*documents)))
+            problems = check(steps[-1].reading.store) if steps else ()
+            if problems:
+                raise StoreError(problems)
+            for step in steps:
+                self._replace(step)
+                self._reading = step.reading
+        revisions = {METABASE_FILE: documents[0].revision, CLUSTER_FILE: documents[1].revision}
+        revisions |= {step.file: step.revision for step in steps}
+        return StoreRevisions(revisions[METABASE_FILE], revisions[CLUSTER_FILE])
+
+    def _prepare(
+        self, texts: tuple[bytes | None, bytes | None], documents: tuple[Document, ClusterDocument], edit: Edit
+    ) -> Iterator[_Step]:
+        present: dict[str, bytes | None] = dict(zip((METABASE_FILE, CLUSTER_FILE), texts, strict=True))
+        declared = dict(zip(present, (document.revision for document in documents), strict=True))
+        reading = self._reading
+        for file, document in stages(edit, *documents):
+            outgoing, kept = present[file], self._revisions[file]
+            number = declared[file] if outgoing is None else kept.number_for(declared[file], outgoing)
+            declared[file] = max(declared[file], number, *kept.numbers()) + 1
+            text = present[file] = replace(document, revision=declared[file]).text()
+            reading = read_store(present[METABASE_FILE], present[CLUSTER_FILE], reading)
+            yield _Step(file, outgoing, number, text, declared[file], reading)
+
+    def _replace(self, step: _Step) -> None:
+        kept = self._revisions[step.file]
+        if step.outgoing is not None:
+            kept.keep(step.number, step.outgoing)
+        replace_file(self._files, self._path, step.file, step.text)
+        with suppress(OSError):  # it is in force; should it be missing here, the next write keeps it
+            kept.keep(step.revision, step.text)
 
     @contextmanager
     def _writing(self, folder: str) -> Iterator[None]:
