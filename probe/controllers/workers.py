@@ -11,12 +11,12 @@ import logging
 from collections.abc import Callable, Coroutine
 
 from probe.controllers.contract import ControllerError
-from probe.lifecycle.events import OperationFailed, Started, Stopped
+from probe.lifecycle.events import OperationFailed, Started, Stopped, Upgraded
 from probe.values import OpId, Reason, ResourceId, Verdict, evidence_of
 
 Work = Coroutine[object, object, Verdict | None]
 Spawn = Callable[[Work], asyncio.Task[Verdict | None]]
-Answer = Started | Stopped | OperationFailed
+Answer = Started | Stopped | Upgraded | OperationFailed
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Workers:
         self._post = post
         self._running: dict[ResourceId, dict[OpId, asyncio.Task[Verdict | None]]] = {}
 
-    def begin(self, success: Started | Stopped, operation: Callable[[], Coroutine[object, object, None]]) -> None:
+    def begin(self, success: Started | Stopped | Upgraded, operation: Callable[[], Coroutine[object, object, None]]) -> None:
         """Run `operation` once every earlier worker of the resource has ended, then post `success` or the failure."""
         running = self._running.setdefault(success.id, {})
         task = self._spawn(self._work(success.id, operation, tuple(running.values())))
@@ -70,7 +70,7 @@ class Workers:
             return Verdict(Reason.PROBE_INTERNAL, evidence_of(f"{type(error).__name__}: {error}"))
         return None
 
-    def _ended(self, success: Started | Stopped, task: asyncio.Task[Verdict | None]) -> None:
+    def _ended(self, success: Started | Stopped | Upgraded, task: asyncio.Task[Verdict | None]) -> None:
         running = self._running[success.id]
         del running[success.op]
         if not running:

@@ -33,6 +33,14 @@ class Terminate:
 
 
 @dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Have the controller upgrade the service, which is offline; answer with `Upgraded` or `OperationFailed` (S53)."""
+
+    id: ResourceId
+    op: OpId
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     """Kill the service's process at once, it and no other (S56); not answered."""
 
@@ -69,9 +77,13 @@ class Unwatch:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Check now, ahead of the schedule (S67)."""
+    """Check now, ahead of the schedule (S67): whoever is asked for this is suspected, which is the first of `fall`.
+
+    `anew`: a check under way is begun again, so that the answer says how things are from now on.
+    """
 
     id: ResourceId
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +100,12 @@ class Close:
     id: ResourceId
 
 
-Action = Start | Stop | Terminate | Kill | Cancel | Watch | Unwatch | Verify | Open | Close
+@dataclass(frozen=True, slots=True)
+class FailOver:
+    """Another node should take the group: a resource of it used its budget up (S54). With one node, nobody can."""
+
+    group: str
+    because: ResourceId
+
+
+Action = Start | Stop | Terminate | Upgrade | FailOver | Kill | Cancel | Watch | Unwatch | Verify | Open | Close

@@ -6,6 +6,10 @@
    held when the wait is over, the resource waits for it: it would be told by itself, and its cause right after.
 2. What is certain without asking anybody (its process ended) is never held.
 3. When a provider is back, those that were blamed on it are re-checked before anything new is said of them.
+4. The first failed check of a run is told as a suspicion: everything that the resource stands on is asked anew, while
+   it is itself still counting. One failed answer to that is a provider's second of `fall`, the dependent's failure the
+   first: so with equal time-outs a frozen provider is told before anybody who stands on it. Only a check that begins
+   after the dependent's failure counts so, since one and the same short stall is not to be counted twice.
 Only the publication waits; the checks never do.
 """
 
@@ -19,22 +23,31 @@ from probe.values import Reason, State, Verdict
 HOLD_S = 0.25
 
 
+def suspect(draft: Draft, record: Record) -> None:
+    """Have everything that a resource stands on asked anew, because a check of it failed; nothing is said of it."""
+    if record.state is State.ONLINE and record.held is None and graph.root_cause(draft, record) is None:
+        for provider in _can_be_asked(draft, record):
+            draft.act(actions.Verify(provider.id, anew=True))
+
+
 def fail_or_hold(draft: Draft, record: Record, verdict: Verdict) -> None:
     """Fail an online resource whose check failed, or hold that until its providers have been asked."""
     if record.held is not None:
         draft.put(record, held=Held(verdict, record.held.trigger))
         return
-    asked = [
-        provider
-        for id in graph.provider_ids(draft, record.id)
-        if (provider := draft.record(id)) is not None and provider.watched and provider.state is State.ONLINE
-    ]
+    asked = _can_be_asked(draft, record)
     if not asked or graph.root_cause(draft, record) is not None:
         operations.fail(draft, record, verdict, draft.trigger)
         return
     for provider in asked:
         draft.act(actions.Verify(provider.id))
     draft.put(record, held=Held(verdict, draft.trigger), due=draft.now + HOLD_S)
+
+
+def _can_be_asked(draft: Draft, record: Record) -> list[Record]:
+    """List what a resource stands on, nearest first, as far as it is online and has a check."""
+    providers = (draft.record(id) for id in graph.provider_ids(draft, record.id))
+    return [each for each in providers if each is not None and each.watched and each.state is State.ONLINE]
 
 
 def release(draft: Draft, record: Record) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from probe.lifecycle import actions
+from dataclasses import replace
+
+from probe.lifecycle import actions, capacity
 from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import Configured, Owned
 from probe.lifecycle.spec import Spec
@@ -13,6 +15,9 @@ from probe.values import ResourceId, State
 def configure(draft: Draft, event: Configured) -> None:
     """Take the new and changed resources in, mark the removed ones to vanish when they are offline."""
     desired = dict(event.desired)
+    if event.storage_groups_max is not None:
+        draft.decision.storage_groups_max = event.storage_groups_max
+        capacity.make_room_known(draft)
     edits = _Edits(draft)
     for spec in event.specs:
         wanted = desired.get(spec.id, spec.auto_start)
@@ -24,6 +29,7 @@ def configure(draft: Draft, event: Configured) -> None:
             changed = _change(draft, record, spec, wanted)
             edits.relink(spec.id, record.spec.depends_on, changed.spec.depends_on)
         edits.join(spec.id)
+        edits.share(spec)
         group = draft.group(spec.id.group)
         if group is not None and group.here:
             _open(draft, spec.id)
@@ -74,7 +80,7 @@ def own(draft: Draft, event: Owned) -> None:
     group = draft.group(event.group)
     if group is None:
         group = GroupRecord(event.group, ())
-    draft.decision.groups[event.group] = GroupRecord(group.name, group.members, event.here)
+    draft.decision.groups[event.group] = replace(group, here=event.here)
     if event.here != group.here:
         for id in group.members:
             if event.here:
@@ -118,6 +124,8 @@ class _Edits:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
+        self._sharers: dict[str, dict[ResourceId, None]] = {}
+        self._stores = dict.fromkeys(draft.stores())
         self._members: dict[str, dict[ResourceId, None]] = {}
         self._dependents: dict[ResourceId, dict[ResourceId, None]] = {}
 
@@ -134,12 +142,24 @@ class _Edits:
         for provider in after:
             self._of(provider).setdefault(id)
 
+    def share(self, spec: Spec) -> None:
+        """Note whose service it is, and who mounts storage groups; who no longer does is passed over by readers."""
+        if spec.service and spec.acts:
+            if spec.service not in self._sharers:
+                self._sharers[spec.service] = dict.fromkeys(self._draft.sharers(spec.service))
+            self._sharers[spec.service].setdefault(spec.id)
+        if spec.storage_groups:
+            self._stores.setdefault(spec.id)
+
     def write(self) -> None:
         decision = self._draft.decision
+        for service, sharers in self._sharers.items():
+            decision.sharers[service] = tuple(id for id in sharers if self._draft.record(id) is not None)
+        decision.stores = tuple(id for id in self._stores if self._draft.record(id) is not None)
         for name, members in self._members.items():
             group = self._draft.group(name)
-            here = group is not None and group.here
-            decision.groups[name] = GroupRecord(name, tuple(members), here) if members else None
+            group = GroupRecord(name, ()) if group is None else group
+            decision.groups[name] = replace(group, members=tuple(members)) if members else None
         for provider, dependents in self._dependents.items():
             decision.dependents[provider] = tuple(dependents)
 

@@ -21,7 +21,12 @@ class Draft:
         self._world = world
         self.now = now
         self.trigger = trigger
-        self.decision = Decision(next_op=world.next_op, draining=world.draining, planned=world.planned)
+        self.decision = Decision(
+            next_op=world.next_op,
+            draining=world.draining,
+            planned=world.planned,
+            storage_groups_max=world.storage_groups_max,
+        )
         self.touched: dict[ResourceId, bool] = {}  # who is to be considered; true: what stands on it, however high, too
 
     def record(self, id: ResourceId) -> Record | None:
@@ -41,6 +46,20 @@ class Draft:
         if id in self.decision.dependents:
             return self.decision.dependents[id]
         return self._world.dependents.get(id, ())
+
+    def sharers(self, service: str) -> tuple[ResourceId, ...]:
+        """Return whose service it is; nobody's when they do not share any."""
+        if service in self.decision.sharers:
+            return self.decision.sharers[service]
+        return self._world.sharers.get(service, ())
+
+    def stores(self) -> tuple[ResourceId, ...]:
+        """Return who mounts storage groups."""
+        return self._world.stores if self.decision.stores is None else self.decision.stores
+
+    def maintained(self) -> list[str]:
+        """List the groups whose maintenance has ended by itself at `now`."""
+        return [name for name, until in self._world.maintained.items() if until is not None and until <= self.now]
 
     def request(self, op: OpId) -> Request | None:
         """Return an operator's request."""
@@ -106,6 +125,6 @@ def _shakes(before: Record, after: Record) -> bool:
     return (
         (before.state is State.ONLINE and after.state is not State.ONLINE)
         or (before.state is not State.FAILED and after.state is State.FAILED)
-        or (before.wanted, before.bounce, before.removing, before.next_spec is None)
-        != (after.wanted, after.bounce, after.removing, after.next_spec is None)
+        or (before.wanted, before.bounce, before.upgrade, before.removing, before.next_spec is None)
+        != (after.wanted, after.bounce, after.upgrade, after.removing, after.next_spec is None)
     )

@@ -29,6 +29,7 @@ class Verb(StrEnum):
     OFFLINE = "offline"
     RESTART = "restart"
     TERMINATE = "terminate"
+    UPGRADE = "upgrade"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,13 @@ class Configured:
     """The store was loaded or edited: these resources are new or changed, those are gone.
 
     `desired` is what an operator last asked of a new resource (true: online); without a word `auto_start` decides.
+    `storage_groups_max` is how many storage groups a node mounts (S45); None leaves that as it is.
     """
 
     specs: tuple[Spec, ...]
     removed: tuple[ResourceId, ...] = ()
     desired: tuple[tuple[ResourceId, bool], ...] = ()
+    storage_groups_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,24 @@ class Stopped:
 
     id: ResourceId
     op: OpId
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """The controller's upgrade of operation `op` succeeded (S53)."""
+
+    id: ResourceId
+    op: OpId
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """The operation under way is so far: `done` of `total`, and what it waits for (S22)."""
+
+    id: ResourceId
+    done: int
+    total: int
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +129,29 @@ class Probed:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspected:
+    """An online resource's check failed, the first of a run that is no edge yet: once a run (DESIGN section 5.2)."""
+
+    id: ResourceId
+    incarnation: Incarnation
+
+
+@dataclass(frozen=True, slots=True)
 class Owned:
     """The ownership of a group came to this node or left it."""
 
     group: str
     here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Maintained:
+    """An operator begins or ends the maintenance of a group: no action at all, while watching goes on."""
+
+    group: str
+    on: bool
+    owner: str = ""
+    until: float | None = None  # of `step`'s clock; None: until it is ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +178,15 @@ Event = (
     | Asked
     | Started
     | Stopped
+    | Upgraded
+    | Progressed
     | OperationFailed
     | Found
     | Exited
     | Probed
+    | Suspected
     | Owned
+    | Maintained
     | Tick
     | Drained
     | Planned

@@ -40,7 +40,7 @@ def provider_ids(draft: Draft, id: ResourceId) -> list[ResourceId]:
 
 def told_to_stop(draft: Draft, record: Record) -> bool:
     """Whether it is to be offline for a reason of its own: asked, removed, to be bounced, or not this node's."""
-    if not record.wanted or record.removing or record.bounce or record.next_spec is not None:
+    if not record.wanted or record.removing or record.bounce or record.upgrade or record.next_spec is not None:
         return True
     return not is_here(draft, record)
 
@@ -49,6 +49,12 @@ def is_here(draft: Draft, record: Record) -> bool:
     """Whether its group is this node's."""
     group = draft.group(record.id.group)
     return group is not None and group.here
+
+
+def is_let_alone(draft: Draft, record: Record) -> bool:
+    """Whether nothing is done about it now: its group is in maintenance. Our own end is not kept back by that."""
+    group = draft.group(record.id.group)
+    return group is not None and group.maintenance is not None and not draft.decision.draining
 
 
 def must_stop(draft: Draft, record: Record) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from probe.lifecycle import actions, configure, graph, restarts
+from probe.lifecycle import actions, capacity, configure, graph, restarts, sharing
 from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import Trigger
 from probe.lifecycle.transitions import Input
@@ -11,7 +11,7 @@ from probe.values import Incarnation, Reason, State, Verdict
 
 HUNG_WORKER_RETRY_S = 1.0  # S55: the wait between attempts while a worker of an earlier one has not returned
 
-_NOTHING_RUNS = frozenset({Reason.PROCESS_GONE, Reason.SERVICE_STOPPED, Reason.EXTERNAL_STOP})
+_NOTHING_RUNS = frozenset({Reason.PROCESS_GONE, Reason.SERVICE_STOPPED, Reason.EXTERNAL_STOP, Reason.COLLATERAL})
 
 
 def start(draft: Draft, record: Record, trigger: Trigger) -> None:
@@ -32,6 +32,8 @@ def start(draft: Draft, record: Record, trigger: Trigger) -> None:
         workers=record.workers | {op} if spec.acts else record.workers,
         spent=False,
         remains=Remains.NONE,
+        felled=None,
+        progress="",
         reason=Reason.NOT_YET,
         evidence="",
         root_cause=None,
@@ -91,7 +93,9 @@ def recover(draft: Draft, record: Record, trigger: Trigger, verdict: Verdict) ->
 def fail(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger, occurrence: Input = Input.FAIL) -> None:
     """Mark a starting or online resource failed and decide what follows: hold, restart or give up (S54)."""
     cause = graph.root_cause(draft, record)
-    _cancel_worker(draft, record)
+    collateral = None if cause is not None else sharing.collateral(draft, record)
+    verdict = collateral or verdict
+    cancel_worker(draft, record)
     record = draft.move(
         record,
         occurrence,
@@ -100,38 +104,64 @@ def fail(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger, occur
         phase=None,
         due=None,
         held=None,
+        felled=None,
         failure=verdict,
         root_cause=cause,
         reason=Reason.DEPENDENCY_DOWN if cause else verdict.reason,
         evidence=verdict.evidence,
         remains=Remains.NONE if verdict.reason in _NOTHING_RUNS or not record.spec.acts else Remains.SOME,
     )
-    if record.spec.acts and cause is None and is_kept_up(draft, record) and not graph.told_to_stop(draft, record):
-        plan_restart(draft, record, HUNG_WORKER_RETRY_S if record.workers else 0.0)
+    if graph.is_let_alone(draft, record):
+        keep_looking(draft, record)
+    elif record.spec.acts and cause is None and is_kept_up(draft, record) and not graph.told_to_stop(draft, record):
+        delay_s = HUNG_WORKER_RETRY_S if record.workers else 0.0
+        plan_restart(draft, record, delay_s, free=collateral is not None)
     elif record.spec.acts:
         unwatch(draft, record)
 
 
-def plan_restart(draft: Draft, record: Record, delay_min_s: float = 0.0) -> None:
-    """Spend one restart of the budget on a failed resource, or give up and keep only its check (S54, S63)."""
+def keep_looking(draft: Draft, record: Record) -> None:
+    """Go on checking a failed resource for which nothing is done, so that its recovery is noticed (S63)."""
+    if record.spec.checked:
+        _watch(draft, record, alive=False)
+
+
+def turn_away(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger) -> None:
+    """Fail an online before anything is done for it: there is no room (S45)."""
+    lost = {"spent": True, "due": None, "failure": verdict, "reason": verdict.reason, "evidence": verdict.evidence}
+    if record.state is State.FAILED:
+        draft.put(record, **lost)
+        return
+    record = draft.move(record, Input.START, trigger, reason=Reason.NOT_YET, evidence="", root_cause=None)
+    draft.move(record, Input.FAIL, trigger, **lost)
+
+
+def plan_restart(draft: Draft, record: Record, delay_min_s: float = 0.0, *, free: bool = False) -> None:
+    """Spend one restart of the budget on a failed resource, or give up and keep only its check (S54, S63).
+
+    One that is `free` costs nothing: it is for another's fault (S37).
+    """
     spec = record.spec
-    if restarts.left(record.attempts, spec, draft.now):
+    free = free and spec.restart
+    if free or restarts.left(record.attempts, spec, draft.now):
         delay_s = max(spec.restart_delay_s, delay_min_s)
-        attempts = (*restarts.recent(record.attempts, spec, draft.now), draft.now)
+        counted = restarts.recent(record.attempts, spec, draft.now)
+        attempts = counted if free else (*counted, draft.now)
         record = unwatch(draft, record)
         draft.put(record, attempts=attempts, spent=False, due=draft.now + delay_s if delay_s else None)
         return
     retry_s = spec.retry_period_s
     record = draft.put(record, spent=True, due=None if retry_s is None else draft.now + retry_s)
-    if spec.checked:
-        _watch(draft, record, alive=False)
+    keep_looking(draft, record)
+    if spec.fail_over:
+        draft.act(actions.FailOver(record.id.group, record.id))
 
 
 def stop(draft: Draft, record: Record, trigger: Trigger, *, terminate: bool = False) -> None:
     """Begin an offline (S50), or the operator's terminate, which waits for nobody (S68)."""
     held = not graph.told_to_stop(draft, record) and not draft.decision.draining
     cause = graph.holding_provider(draft, record) if held else None
-    _cancel_worker(draft, record)
+    cancel_worker(draft, record)
     record = draft.put(unwatch(draft, record), held=None)
     reason = Reason.DEPENDENCY_DOWN if held else Reason.SERVICE_STOPPED
     evidence = f"waits for {cause}" if held else why_offline(draft, record)
@@ -142,11 +172,13 @@ def stop(draft: Draft, record: Record, trigger: Trigger, *, terminate: bool = Fa
         draft.move(record, Input.STOPPED, trigger, bounce=False, failure=None, **rest)
         return
     op = draft.new_op()
+    whole = sharing.ends_whole(record, terminate=terminate)
     record = draft.move(
         record,
         Input.STOP,
         trigger,
         op=op,
+        whole=whole,
         phase=Phase.STOPPING,
         workers=record.workers | {op},
         due=draft.now + record.spec.pending_timeout_s,
@@ -155,14 +187,19 @@ def stop(draft: Draft, record: Record, trigger: Trigger, *, terminate: bool = Fa
         root_cause=cause,
     )
     draft.act(actions.Terminate(record.id, op) if terminate else actions.Stop(record.id, op))
+    if whole:
+        sharing.fell(draft, record)
 
 
 def hasten(draft: Draft, record: Record) -> None:
     """Turn an offline in progress into a terminate: it need not be waited for (S68)."""
-    _cancel_worker(draft, record)
+    cancel_worker(draft, record)
     op = draft.new_op()
-    draft.put(record, op=op, workers=record.workers | {op}, due=draft.now + record.spec.pending_timeout_s)
+    due, whole = draft.now + record.spec.pending_timeout_s, sharing.ends_whole(record, terminate=True)
+    record = draft.put(record, op=op, workers=record.workers | {op}, due=due, whole=whole)
     draft.act(actions.Terminate(record.id, op))
+    if whole:
+        sharing.fell(draft, record)
 
 
 def stopped(draft: Draft, record: Record, trigger: Trigger) -> None:
@@ -182,13 +219,17 @@ def stopped(draft: Draft, record: Record, trigger: Trigger) -> None:
         spent=False,
         remains=Remains.NONE,
         failure=None,
+        whole=False,
+        felled=None,
         **told,
     )
+    if record.spec.storage_groups:
+        capacity.make_room_known(draft)
 
 
 def stop_failed(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger, occurrence: Input) -> None:
     """End an offline without success: failed, reported; three types have their process killed (S56)."""
-    _cancel_worker(draft, record)
+    cancel_worker(draft, record)
     record = draft.move(
         record,
         occurrence,
@@ -201,10 +242,11 @@ def stop_failed(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger
         evidence=verdict.evidence,
         root_cause=None,
         bounce=False,
+        whole=False,
         remains=Remains.STUCK,
     )
     if occurrence is Input.OVERDUE and record.spec.traits.kill_when_offline_hangs:
-        draft.act(actions.Kill(record.id))
+        _kill(draft, record)
     if is_kept_up(draft, record):
         plan_restart(draft, record, HUNG_WORKER_RETRY_S)
 
@@ -213,20 +255,30 @@ def clear(draft: Draft, record: Record) -> None:
     """Have what remains of a failed resource ended, so that it can start anew; its state stays failed."""
     op = draft.new_op()
     record = unwatch(draft, record)
-    workers = record.workers | {op}
-    draft.put(record, op=op, phase=Phase.CLEARING, workers=workers, due=draft.now + record.spec.pending_timeout_s)
+    workers, whole = record.workers | {op}, sharing.ends_whole(record, terminate=True)
+    due = draft.now + record.spec.pending_timeout_s
+    record = draft.put(record, op=op, phase=Phase.CLEARING, workers=workers, due=due, whole=whole)
     draft.act(actions.Terminate(record.id, op))
+    if whole:
+        sharing.fell(draft, record)
 
 
 def cleared(draft: Draft, record: Record) -> None:
     """Note that nothing of a failed resource runs any more."""
-    draft.put(record, op=None, phase=None, due=None, remains=Remains.NONE)
+    draft.put(record, op=None, phase=None, due=None, remains=Remains.NONE, whole=False)
+    if record.spec.storage_groups:
+        capacity.make_room_known(draft)
 
 
-def clear_failed(draft: Draft, record: Record) -> None:
-    """Note that clearing did not succeed; that counts as an attempt, and nobody waits for it any more."""
-    _cancel_worker(draft, record)
-    record = draft.put(record, op=None, phase=None, due=None, remains=Remains.STUCK)
+def clear_failed(draft: Draft, record: Record, *, overdue: bool = False) -> None:
+    """Note that clearing did not succeed; that counts as an attempt, and nobody waits for it any more.
+
+    Where it means to dismount, and takes too long, the process is killed (S69).
+    """
+    cancel_worker(draft, record)
+    record = draft.put(record, op=None, phase=None, due=None, remains=Remains.STUCK, whole=False)
+    if overdue and record.spec.traits.dismounts_on_terminate:
+        _kill(draft, record)
     if is_kept_up(draft, record):
         plan_restart(draft, record, HUNG_WORKER_RETRY_S)
 
@@ -244,12 +296,19 @@ def why_offline(draft: Draft, record: Record) -> str:
         return "no longer in the store"
     if not record.wanted:
         return "taken offline on request"
-    if record.bounce:
-        return "being restarted on request"
+    if record.bounce or record.upgrade:
+        return f"being {'upgraded' if record.upgrade else 'restarted'} on request"
     return "waits for its new controller" if record.next_spec is not None else "its group is not on this node"
 
 
-def _cancel_worker(draft: Draft, record: Record) -> None:
+def _kill(draft: Draft, record: Record) -> None:
+    if not graph.is_let_alone(draft, record):
+        draft.act(actions.Kill(record.id))
+        sharing.fell(draft, record)
+
+
+def cancel_worker(draft: Draft, record: Record) -> None:
+    """Ask the worker of the operation in flight to give up; its answer still comes."""
     if record.op is not None and record.op in record.workers:
         draft.act(actions.Cancel(record.id, record.op))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from probe.lifecycle import actions, graph, operations
+from probe.lifecycle import actions, capacity, graph, operations, upgrading
 from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import Asked, Trigger, Verb
 from probe.lifecycle.world import Phase, Record, Refused, Remains, Request
-from probe.values import OpId, ResourceId, State
+from probe.values import OpId, ResourceId, State, Verdict
 
 _UPWARD = (Verb.ONLINE, Verb.RESTART)
 
@@ -60,6 +60,9 @@ def _follow_one(draft: Draft, record: Record) -> None:
     if request is None:
         draft.put(record, request=None)
         return
+    if request.verb is Verb.UPGRADE:
+        _follow_upgrade(draft, request, record)
+        return
     goal = State.ONLINE if request.verb in _UPWARD else State.OFFLINE
     if record.state is goal and not (record.bounce and goal is State.ONLINE):
         _count_down(draft, request)
@@ -70,6 +73,30 @@ def _follow_one(draft: Draft, record: Record) -> None:
         if provider is None:
             return
         _end(draft, request, "failed", f"{record.id} waits: {_fate_of(provider)}")
+    else:
+        return
+    draft.put(record, request=None)
+
+
+def fail(draft: Draft, record: Record, verdict: Verdict) -> None:
+    """End the request that waits for a resource: what was asked could not be done."""
+    request = _pending(draft, record)
+    if request is not None:
+        _end(draft, request, "failed", f"{record.id}: {verdict.reason} ({verdict.evidence})")
+        draft.put(record, request=None)
+
+
+def _follow_upgrade(draft: Draft, request: Request, record: Record) -> None:
+    if record.upgrade:
+        if record.removing:
+            _end(draft, request, "failed", _fate_of(record))
+            draft.put(record, request=None)
+        return
+    back = record.state is (State.ONLINE if record.wanted else State.OFFLINE)
+    if back:
+        _count_down(draft, request)
+    elif graph.has_given_up(record):
+        _end(draft, request, "failed", f"it was upgraded, and then {_fate_of(record)}")
     else:
         return
     draft.put(record, request=None)
@@ -92,6 +119,8 @@ def _same_request(draft: Draft, event: Asked, targets: list[Record]) -> OpId | N
     """Find the pending request that asks the same and is still obeyed, so that asking twice is asking once."""
     upward = event.verb in _UPWARD
     for record in targets:
+        if event.verb is Verb.UPGRADE:
+            break
         if record.wanted is not upward or (upward and graph.hopeless_provider(draft, record) is not None):
             return None
     for record in targets:
@@ -118,18 +147,37 @@ def _refusal(draft: Draft, event: Asked, targets: list[Record]) -> Refused | Non
         return Refused("draining", "looksalive is ending and begins nothing new")
     if draft.decision.planned and event.verb in _UPWARD:
         return Refused("draining", "the stops to come are planned: nothing is started until `looksalive drain --off`")
-    if event.verb in (Verb.RESTART, Verb.TERMINATE) and isinstance(event.target, ResourceId):
-        record = targets[0]
-        if not record.spec.acts:
-            return Refused(
-                "controller_cannot",
-                f"the controller {record.spec.controller!r} of {record.id} only watches and cannot {event.verb}; "
-                "give it one that acts, such as process",
-            )
+    if event.verb is Verb.UPGRADE and not isinstance(event.target, ResourceId):
+        return Refused("controller_cannot", f"upgrade one resource at a time: {event.target}/NAME")
+    if isinstance(event.target, ResourceId):
+        cannot = _what_it_cannot(event.verb, targets[0])
+        if cannot:
+            return Refused("controller_cannot", cannot)
     group = draft.group(event.target.group if isinstance(event.target, ResourceId) else event.target)
     if group is not None and not group.here:
         return Refused("not_here", f"the group {group.name} is not on this node")
-    return None
+    if group is not None and group.maintenance is not None:
+        who = group.maintenance.owner or "somebody"
+        until = f"nothing is done until `looksalive maintenance {group.name} --off`"
+        return Refused("maintenance", f"the group {group.name} is in maintenance by {who}: {until}")
+    return capacity.refusal_of(draft, _to_be_started(draft, targets)) if event.verb in _UPWARD else None
+
+
+def _what_it_cannot(verb: Verb, record: Record) -> str:
+    who = f"the controller {record.spec.controller!r} of {record.id}"
+    if verb in (Verb.RESTART, Verb.TERMINATE, Verb.UPGRADE) and not record.spec.acts:
+        return f"{who} only watches and cannot {verb}; give it one that acts, such as process"
+    if verb is Verb.UPGRADE and not record.spec.can_upgrade:
+        return f'{who} has nothing to upgrade with: add "upgrade": ["/path/of/a/program", …] to it'
+    return ""
+
+
+def _to_be_started(draft: Draft, targets: list[Record]) -> list[Record]:
+    """List the targets and what they stand on, each once."""
+    ids = dict.fromkeys(record.id for record in targets)
+    for record in targets:
+        ids |= dict.fromkeys(graph.provider_ids(draft, record.id))
+    return [record for record in map(draft.record, ids) if record is not None]
 
 
 def _carry_out(draft: Draft, verb: Verb, record: Record) -> None:
@@ -148,8 +196,10 @@ def _carry_out(draft: Draft, verb: Verb, record: Record) -> None:
             fresh = draft.record(record.id)
             if fresh is not None and record.spec.acts and running:
                 draft.put(fresh, bounce=True)
+        case Verb.UPGRADE:
+            draft.put(record, upgrade=True)
         case Verb.TERMINATE:
-            record = _refuse(draft, record)
+            record = upgrading.call_off(draft, _refuse(draft, record))
             ended = record.state is State.OFFLINE and record.remains is Remains.NONE
             if record.phase is Phase.STOPPING:
                 operations.hasten(draft, record)

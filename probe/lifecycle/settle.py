@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from probe.lifecycle import blame, configure, graph, operations, requests
+from probe.lifecycle import blame, capacity, configure, graph, operations, requests, sharing, upgrading
 from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import Trigger
 from probe.lifecycle.world import Phase, Record, Remains
@@ -95,6 +95,8 @@ def _consider(draft: Draft, record: Record, trigger: Trigger) -> None:
 
 
 def _consider_offline(draft: Draft, record: Record, trigger: Trigger) -> None:
+    if record.phase is Phase.UPGRADING or (record.spec.acts and graph.is_let_alone(draft, record)):
+        return  # it will answer; or nothing is to be done
     if record.remains is Remains.SOME and graph.must_not_be_found_running(draft, record):
         if not graph.has_blockers(draft, record):
             operations.stop(draft, record, trigger)
@@ -110,12 +112,25 @@ def _consider_offline(draft: Draft, record: Record, trigger: Trigger) -> None:
         record = draft.put(record, bounce=False)
     if not graph.is_here(draft, record):
         record = configure.close(draft, record)
-    elif not (graph.must_stop(draft, record) or draft.decision.draining or record.workers) and (
-        not record.spec.acts or (graph.providers_online(draft, record) and not draft.decision.planned)
-    ):
-        operations.start(draft, record, trigger)
+    elif upgrading.is_due(record) and not draft.decision.draining:
+        upgrading.begin(draft, record)
+        return
+    elif _may_start(draft, record):
+        lack = capacity.lack_of(draft, record)
+        if lack is None:
+            operations.start(draft, record, trigger)
+        else:
+            operations.turn_away(draft, record, lack, trigger)
         return
     _tell_what_holds(draft, record)
+
+
+def _may_start(draft: Draft, record: Record) -> bool:
+    if graph.must_stop(draft, record) or draft.decision.draining or record.workers:
+        return False
+    if not record.spec.acts:
+        return True
+    return graph.providers_online(draft, record) and not draft.decision.planned and not sharing.is_ending(draft, record)
 
 
 def _tell_what_holds(draft: Draft, record: Record) -> None:
@@ -136,6 +151,8 @@ def _consider_running(draft: Draft, record: Record, trigger: Trigger) -> None:
     if record.held is not None and graph.root_cause(draft, record) is not None:
         blame.release(draft, record)
         return
+    if graph.is_let_alone(draft, record):
+        return
     if record.spec.acts:
         if graph.must_stop(draft, record) and not graph.has_blockers(draft, record):
             operations.stop(draft, record, trigger)
@@ -145,7 +162,7 @@ def _consider_running(draft: Draft, record: Record, trigger: Trigger) -> None:
 
 def _consider_failed(draft: Draft, record: Record, trigger: Trigger) -> None:
     record = blame.keep_true(draft, record)
-    if record.phase is Phase.CLEARING:
+    if record.phase is Phase.CLEARING or graph.is_let_alone(draft, record):
         return
     if graph.told_to_stop(draft, record):
         _take_down_failed(draft, record, trigger)
@@ -183,7 +200,9 @@ def _bring_back(draft: Draft, record: Record, trigger: Trigger) -> None:
         operations.plan_restart(draft, record, operations.HUNG_WORKER_RETRY_S)
     elif record.remains is not Remains.NONE:
         operations.clear(draft, record)
-    elif graph.providers_online(draft, record):
+    elif (lack := capacity.lack_of(draft, record)) is not None:
+        operations.turn_away(draft, record, lack, trigger)
+    elif graph.providers_online(draft, record) and not sharing.is_ending(draft, record):
         draft.decision.restarted.append(record.id)
         record = draft.put(record, restarts=record.restarts + 1)
         operations.start(draft, record, trigger)

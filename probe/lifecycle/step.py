@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from probe.lifecycle import blame, configure, operations, requests
+from probe.lifecycle import blame, collateral, configure, maintenance, operations, requests, upgrading
 from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import (
     Asked,
@@ -17,19 +17,23 @@ from probe.lifecycle.events import (
     Event,
     Exited,
     Found,
+    Maintained,
     OperationFailed,
     Owned,
     Planned,
     Probed,
+    Progressed,
     Started,
     Stopped,
+    Suspected,
     Tick,
     Trigger,
+    Upgraded,
 )
 from probe.lifecycle.settle import settle
 from probe.lifecycle.transitions import Input
 from probe.lifecycle.world import Decision, Phase, Record, Remains, World
-from probe.values import Reason, ResourceId, State, Verdict
+from probe.values import Reason, ResourceId, State, Verdict, evidence_of
 
 
 def step(world: World, event: Event, now: float) -> Decision:
@@ -43,19 +47,24 @@ def step(world: World, event: Event, now: float) -> Decision:
             configure.own(draft, event)
         case Asked():
             requests.ask(draft, event)
-        case Started() | Stopped() | OperationFailed():
+        case Started() | Stopped() | Upgraded() | OperationFailed():
             subject = event.id
             _answer(draft, event)
+        case Progressed():
+            _progressed(draft, event)
+        case Maintained():
+            maintenance.maintain(draft, event)
         case Found():
             subject = event.id
             _found(draft, event)
         case Exited():
             subject = event.id
             _exited(draft, event)
-        case Probed():
+        case Probed() | Suspected():
             subject = event.id
             _probed(draft, event)
         case Tick():
+            maintenance.expire(draft)
             for id in draft.due(event.only):
                 _overdue(draft, id)
         case Drained():
@@ -72,19 +81,21 @@ def _trigger_of(event: Event) -> Trigger:
     match event:
         case Configured() | Owned():
             return Trigger.STORE
-        case Asked() | Drained() | Planned():
+        case Asked() | Drained() | Planned() | Maintained():
             return Trigger.OPERATOR
-        case Started() | Stopped() | OperationFailed() | Found():
+        case Started() | Stopped() | Upgraded() | Progressed() | OperationFailed() | Found():
             return Trigger.CONTROLLER
         case Exited() | Probed():
             return event.trigger
+        case Suspected():
+            return Trigger.PROBE
         case Tick():
             return Trigger.TIMER
         case _:
             assert_never(event)
 
 
-def _answer(draft: Draft, event: Started | Stopped | OperationFailed) -> None:
+def _answer(draft: Draft, event: Started | Stopped | Upgraded | OperationFailed) -> None:
     record = draft.record(event.id)
     if record is None or event.op not in record.workers:
         return
@@ -92,6 +103,8 @@ def _answer(draft: Draft, event: Started | Stopped | OperationFailed) -> None:
     if record.op != event.op:  # of an earlier incarnation
         _late(draft, record, event)
         return
+    if record.whole:
+        collateral.follow(draft, record)
     match event, record.phase:
         case Started(), Phase.STARTING:
             operations.controller_done(draft, record, draft.trigger)
@@ -105,11 +118,23 @@ def _answer(draft: Draft, event: Started | Stopped | OperationFailed) -> None:
             operations.stop_failed(draft, record, verdict, draft.trigger, Input.FAIL)
         case OperationFailed(), Phase.CLEARING:
             operations.clear_failed(draft, record)
+        case Upgraded(), Phase.UPGRADING:
+            upgrading.end(draft, record)
+        case OperationFailed(verdict=verdict), Phase.UPGRADING:
+            requests.fail(draft, upgrading.end(draft, record), verdict)
         case _:
             pass  # a start that is being confirmed has had its answer
 
 
-def _late(draft: Draft, record: Record, event: Started | Stopped | OperationFailed) -> None:
+def _progressed(draft: Draft, event: Progressed) -> None:
+    record = draft.record(event.id)
+    if record is None or record.op is None:
+        return
+    text = f"{event.done} of {event.total}" + (f": {event.text}" if event.text else "")
+    draft.put(record, progress=evidence_of(text))
+
+
+def _late(draft: Draft, record: Record, event: Started | Stopped | Upgraded | OperationFailed) -> None:
     """Learn from a late answer only what may still run."""
     idle = record.phase is None and record.state is State.FAILED
     if idle and isinstance(event, Started) and record.remains is Remains.NONE:
@@ -134,9 +159,12 @@ def _exited(draft: Draft, event: Exited) -> None:
         draft.put(record, remains=Remains.NONE)
 
 
-def _probed(draft: Draft, event: Probed) -> None:
+def _probed(draft: Draft, event: Probed | Suspected) -> None:
     record = draft.record(event.id)
     if record is None or record.incarnation != event.incarnation or not record.watched:
+        return
+    if isinstance(event, Suspected):
+        blame.suspect(draft, record)
         return
     verdict = event.verdict
     match record.state, event.alive:
@@ -158,6 +186,8 @@ def _overdue(draft: Draft, id: ResourceId) -> None:
     record = draft.record(id)
     if record is None:
         return
+    if record.whole:
+        collateral.follow(draft, record)
     verdict = Verdict(Reason.PENDING_TIMEOUT, f"not done within {record.spec.pending_timeout_s:g} s")
     match record.state:
         case State.ONLINE_PENDING:
@@ -165,7 +195,7 @@ def _overdue(draft: Draft, id: ResourceId) -> None:
         case State.OFFLINE_PENDING:
             operations.stop_failed(draft, record, verdict, draft.trigger, Input.OVERDUE)
         case State.FAILED if record.phase is Phase.CLEARING:
-            operations.clear_failed(draft, record)
+            operations.clear_failed(draft, record, overdue=True)
         case _ if record.held is not None:
             blame.release(draft, record)
         case _:  # the restart's or the retry's time has come; settling begins it

@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import TypeVar
 
 from probe.lifecycle.actions import Action
 from probe.lifecycle.events import Trigger, Verb
@@ -20,6 +21,7 @@ from probe.lifecycle.transitions import Input
 from probe.values import Incarnation, OpId, Reason, ResourceId, State, Verdict
 
 REQUESTS_MAX = 256
+STORAGE_GROUPS_MAX = 4  # S45: how many a node mounts unless the store says otherwise
 DUE_STALE_MAX = 64  # stale entries of the heap kept beyond one a resource
 NEVER_STARTED = Incarnation(0)
 
@@ -31,6 +33,7 @@ class Phase(Enum):
     CONFIRMING = auto()  # the first good check
     STOPPING = auto()  # the controller's stop
     CLEARING = auto()  # the controller's terminate, before a restart
+    UPGRADING = auto()  # the controller's upgrade, of a resource that is offline (S53)
 
 
 class Remains(Enum):
@@ -47,6 +50,14 @@ class Held:
 
     verdict: Verdict | None
     trigger: Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Felled:
+    """The service that it shares was ended whole for another's sake, at that time: what follows is collateral (S37)."""
+
+    by: ResourceId
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,10 @@ class Record:
     failure: Verdict | None = None  # its own last failure, also while `reason` blames a provider
     root_cause: ResourceId | None = None
     request: OpId | None = None  # the operator's verb that waits for this resource
+    felled: Felled | None = None
+    whole: bool = False  # the end in progress is that of the whole service, whoever shares it
+    upgrade: bool = False  # to be upgraded once it is offline, and then to be where it is wanted
+    progress: str = ""  # of the operation in flight, for people (S22)
 
     @property
     def id(self) -> ResourceId:
@@ -95,12 +110,22 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Maintenance:
+    """A group is let alone: by whom, since when and until when; times are those of `step`'s `now`."""
+
+    owner: str
+    since: float
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GroupRecord:
-    """A group: its members in the order of the store, and whether it is this node's."""
+    """A group: its members in the order of the store, whether it is this node's, and whether it is let alone."""
 
     name: str
     members: tuple[ResourceId, ...]
     here: bool = False
+    maintenance: Maintenance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +174,9 @@ class Decision:
     groups: dict[str, GroupRecord | None] = field(default_factory=dict)
     dependents: dict[ResourceId, tuple[ResourceId, ...]] = field(default_factory=dict)
     requests: dict[OpId, Request] = field(default_factory=dict)
+    sharers: dict[str, tuple[ResourceId, ...]] = field(default_factory=dict)
+    stores: tuple[ResourceId, ...] | None = None  # who mounts storage groups; None: as before
+    storage_groups_max: int = STORAGE_GROUPS_MAX
     next_op: int = 0
     draining: bool = False
     planned: bool = False
@@ -167,6 +195,10 @@ class World:
         self.groups: dict[str, GroupRecord] = {}
         self.dependents: dict[ResourceId, tuple[ResourceId, ...]] = {}
         self.requests: dict[OpId, Request] = {}
+        self.sharers: dict[str, tuple[ResourceId, ...]] = {}  # by service
+        self.stores: tuple[ResourceId, ...] = ()  # who mounts storage groups
+        self.storage_groups_max = STORAGE_GROUPS_MAX
+        self.maintained: dict[str, float | None] = {}  # the groups that are let alone, and until when
         self.next_op = 1
         self.draining = False  # we are ending
         self.planned = False  # the stops to come are planned: nothing is started
@@ -186,15 +218,17 @@ class World:
             self._due = [(record.due, id) for id, record in self.records.items() if record.due is not None]
             heapq.heapify(self._due)
         for name, group in decision.groups.items():
-            if group is None:
-                self.groups.pop(name, None)
-            else:
-                self.groups[name] = group
+            _replace(self.groups, name, group)
+            self.maintained.pop(name, None)
+            if group is not None and group.maintenance is not None:
+                self.maintained[name] = group.maintenance.until
         for id, dependents in decision.dependents.items():
-            if dependents:
-                self.dependents[id] = dependents
-            else:
-                self.dependents.pop(id, None)
+            _replace(self.dependents, id, dependents or None)
+        for service, sharers in decision.sharers.items():
+            _replace(self.sharers, service, sharers or None)
+        if decision.stores is not None:
+            self.stores = decision.stores
+        self.storage_groups_max = decision.storage_groups_max
         for op, request in decision.requests.items():
             self.requests.pop(op, None)
             self.requests[op] = request
@@ -206,13 +240,14 @@ class World:
 
     def next_due(self) -> float | None:
         """Return when `Tick` is next worth stepping, or None."""
+        times = [until for until in self.maintained.values() if until is not None] if self.maintained else []
         while self._due:
             at, id = self._due[0]
             record = self.records.get(id)
             if record is not None and record.due == at:
-                return at
+                return min([at, *times])
             heapq.heappop(self._due)
-        return None
+        return min(times, default=None)
 
     def forget_due(self, id: ResourceId) -> None:
         """Take no notice of a resource's due time until it gets another one: a step over it does not succeed."""
@@ -234,3 +269,14 @@ class World:
                 found[id] = None
             index += [child for child in (2 * at + 1, 2 * at + 2) if child < len(self._due)]
         return sorted(found, key=lambda id: (self.records[id].due or 0.0, id))
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def _replace(table: dict[K, V], key: K, value: V | None) -> None:
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value

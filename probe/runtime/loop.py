@@ -177,7 +177,7 @@ class Runtime:
                 self._perform(action, self.world)
             except Exception:  # noqa: BLE001 - as above
                 self._note_fault(action)
-                if isinstance(action, actions.Start | actions.Stop | actions.Terminate):
+                if isinstance(action, actions.Start | actions.Stop | actions.Terminate | actions.Upgrade):
                     self.post(OperationFailed(action.id, action.op, Verdict(Reason.PROBE_INTERNAL, "not carried out")))
         return decision
 

@@ -10,7 +10,7 @@ from typing import assert_never
 from probe.controllers.contract import Controller, ControllerError, ServiceSpec
 from probe.controllers.workers import Workers
 from probe.lifecycle import actions
-from probe.lifecycle.events import Event, Found, Started, Stopped
+from probe.lifecycle.events import Event, Found, Started, Stopped, Upgraded
 from probe.lifecycle.world import NEVER_STARTED, World
 from probe.metrics import Metrics
 from probe.monitor.monitor import Monitors
@@ -60,6 +60,11 @@ class Performer:
             case actions.Terminate(id, op):
                 service = self.services[id]
                 self._workers.begin(Stopped(id, op), lambda: service.controller.terminate(service.spec))
+            case actions.Upgrade(id, op):
+                service = self.services[id]
+                self._workers.begin(Upgraded(id, op), lambda: service.controller.upgrade(service.spec))
+            case actions.FailOver(group, because):
+                _log.warning("%s has used its restarts up, and there is no other node to take %s", because, group)
             case actions.Kill(id):
                 self.services[id].controller.kill(id)
             case actions.Cancel(id, op):
@@ -68,8 +73,8 @@ class Performer:
                 self._monitors.watch(self._plan_of(id), incarnation, alive, confirming)
             case actions.Unwatch(id):
                 self._monitors.unwatch(id)
-            case actions.Verify(id):
-                self._monitors.verify(id)
+            case actions.Verify(id, anew):
+                self._monitors.verify(id, anew=anew)
             case actions.Open(id):
                 self._open(id)
             case actions.Close(id):

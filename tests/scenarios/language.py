@@ -16,6 +16,14 @@ core answered. `LOOKSALIVE_REWRITE_SCENARIOS=1` writes the answers anew, to be r
     own yes|no [GROUP]     the group comes or goes
     drain                  we are asked to end
     planned yes|no         the stops to come are planned, or no longer
+    upgraded NAME [op=N]   the controller's upgrade is done
+    progress NAME DONE TOTAL
+    maintain yes|no [GROUP] [for=SECONDS]     the group is let alone, or no longer
+    room N                 how many storage groups the node mounts
+    upgraded NAME [op=N]   the controller's upgrade is done
+    progress NAME DONE TOTAL                  of the operation under way
+    maintain yes|no [GROUP] [for=SECONDS]     the group is let alone, or no longer
+    room N                 how many storage groups the node mounts
     show                   say the state of every resource
 
 A NAME is one of the group `evs1`; `GROUP/NAME` is one of another group.
@@ -35,13 +43,16 @@ from probe.lifecycle.events import (
     Event,
     Exited,
     Found,
+    Maintained,
     OperationFailed,
     Owned,
     Planned,
     Probed,
+    Progressed,
     Started,
     Stopped,
     Tick,
+    Upgraded,
     Verb,
 )
 from probe.lifecycle.spec import Spec
@@ -105,7 +116,7 @@ class Scenario:
         decision = step(self.world, event, self.now)
         self.world.apply(decision)
         for action in decision.actions:
-            if isinstance(action, actions.Start | actions.Stop | actions.Terminate):
+            if isinstance(action, actions.Start | actions.Stop | actions.Terminate | actions.Upgrade):
                 self._ops[name_of(action.id)] = action.op
         return list(_say(decision))
 
@@ -151,6 +162,21 @@ class Scenario:
 
     def _exited(self, words: list[str]) -> list[str]:
         return self.step(Exited(self._id(words), self._incarnation(words), Verdict(Reason.PROCESS_GONE)))
+
+    def _upgraded(self, words: list[str]) -> list[str]:
+        return self.step(Upgraded(self._id(words), self._op(words)))
+
+    def _progress(self, words: list[str]) -> list[str]:
+        said = self.step(Progressed(self._id(words), int(words[1]), int(words[2])))
+        return [*said, f"{words[0]} says: {self.world.records[self._id(words)].progress}"]
+
+    def _maintain(self, words: list[str]) -> list[str]:
+        group = next((word for word in words[1:] if "=" not in word), GROUP)
+        lasting = [self.now + float(word[4:]) for word in words if word.startswith("for=")]
+        return self.step(Maintained(group, words[0] == "yes", "tester", lasting[0] if lasting else None))
+
+    def _room(self, words: list[str]) -> list[str]:
+        return self.step(Configured((), storage_groups_max=int(words[0])))
 
     def _found(self, words: list[str]) -> list[str]:
         return self.step(Found(self._id(words)))
@@ -226,7 +252,8 @@ def _say(decision: Decision) -> list[str]:
             if field.name != "id" and getattr(action, field.name) not in (None, False)
         }
         words = "".join(f" {key}={value}" for key, value in rest.items())
-        said.append(f"  {type(action).__name__} {name_of(action.id)}{words}")
+        about = action.group if isinstance(action, actions.FailOver) else name_of(action.id)
+        said.append(f"  {type(action).__name__} {about}{words}")
     for request in decision.requests.values():
         if request.state != "pending":
             why = f": {request.reason}" if request.reason else ""
