@@ -11,19 +11,37 @@ from bindings.model import Binding, Protocol, VirtualServer
 from probe.checks.conversation import Check, Conversation
 from probe.checks.http import HttpCheck
 from probe.checks.imap import ImapCheck
+from probe.checks.json_body import JsonCheck
 from probe.checks.pop3 import Pop3Check
 from probe.checks.smtp import SmtpCheck
 from probe.checks.tcp import TcpCheck
 
 __all__ = ["Check", "Conversation", "check_for"]
 
+
+def _http(server: VirtualServer, binding: Binding, headers: Mapping[str, str] | None) -> Check:
+    return (HttpCheck if server.body_json is None else JsonCheck)(server, binding, headers)
+
+
+def _grpc(server: VirtualServer, binding: Binding, headers: Mapping[str, str] | None) -> Check:
+    """Build a check whose library is an extra, and costs who does not use it nothing."""
+    try:
+        from probe.checks.grpc import GrpcCheck  # noqa: PLC0415 - as said
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"gRPC cannot be spoken: the package {error.name} is missing; install looksalive[grpc]"
+        ) from None
+    return GrpcCheck(server, binding, headers)
+
+
 _CHECKS: dict[Protocol, Callable[[VirtualServer, Binding, Mapping[str, str] | None], Check]] = {
     "smtp": SmtpCheck,
     "lmtp": SmtpCheck,
     "pop3": Pop3Check,
     "imap": ImapCheck,
-    "http": HttpCheck,
+    "http": _http,
     "tcp": TcpCheck,
+    "grpc": _grpc,
 }
 
 

@@ -23,7 +23,9 @@ What is missing when the deadline passes, and how it is called (the stage is in 
 |                  | the answer over TLS                        | `step_timeout` (response)                |
 | http             | the response: no byte of it came           | `banner_timeout` (request)               |
 |                  | the end of the final response's headers    | `banner_timeout` (response)              |
-|                  | the body, with `body_match`                | `step_timeout` (response)                |
+|                  | the body, where it decides                 | `step_timeout` (response)                |
+| grpc             | the response: no byte of it came           | `banner_timeout` (request)               |
+|                  | the end of the call                        | `banner_timeout` (response)              |
 
 A response's headers are to http what the greeting is to the others (S29 to S32): what the verdict needs from the peer
 first. Bytes that can never become a status line are `http_malformed`, not a time-out.

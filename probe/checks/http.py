@@ -33,7 +33,7 @@ class HttpCheck:
     Raises ValueError, worded for a person, for anything that cannot be sent or compiled.
     """
 
-    __slots__ = ("_judged", "method", "pattern", "request", "statuses")
+    __slots__ = ("_judged", "method", "pattern", "reads_body", "request", "statuses")
 
     speaks_first = True
 
@@ -42,6 +42,7 @@ class HttpCheck:
         self.method = server.method
         self.statuses = StatusSet(server.expect_status)
         self.pattern = None if server.body_match is None else Pattern(server.body_match)
+        self.reads_body = self.pattern is not None
         self._judged: tuple[bytes, Verdict] = (b"", Verdict(Reason.NOT_YET))
 
     def begin(self) -> Conversation:
@@ -49,8 +50,8 @@ class HttpCheck:
         return HttpConversation(self)
 
     def glance(self, data: bytes) -> Verdict | None:
-        """Judge a piece that begins with the whole head of a final response; None with `body_match`."""
-        if self.pattern is not None or len(data) > LINE_BYTES_MAX:
+        """Judge a piece that begins with the whole head of a final response; None where the body decides."""
+        if self.reads_body or len(data) > LINE_BYTES_MAX:
             return None
         head = HEAD.match(data)
         return None if head is None or is_interim(head[2]) else self.judge(head[1], head[2])
@@ -162,7 +163,7 @@ class HttpConversation:
         return False
 
     def _judge(self, head: bytes, status: Verdict, rest: bytes) -> None:
-        if status.reason is not Reason.MATCHED or self._check.pattern is None:
+        if status.reason is not Reason.MATCHED or not self._check.reads_body:
             self._conclude(status)
             return
         try:

@@ -52,6 +52,8 @@ class LineReader:
         """Return up to `count` bytes as they are, lines or not; empty when nothing is left."""
         taken = self._buffer[self._at : self._at + count]
         self._at += len(taken)
+        if self._at == len(self._buffer):
+            self.clear()  # what was taken is kept elsewhere now, and a piece may be long
         return taken
 
     def peek(self) -> bytes:

@@ -1,4 +1,4 @@
-"""Reading a controller's parameters: the same table and the same words as for a type's (`probe/resources/reading.py`)."""
+"""Reading a controller's parameters: the same table and words as for a type's (`probe/resources/reading.py`)."""
 
 from __future__ import annotations
 

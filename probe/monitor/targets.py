@@ -93,7 +93,8 @@ class Targets:
         if binding.secure or server.starttls == "required":
             address = own or LOOPBACK[_ANY[binding.address]] if binding.address in _ANY else binding.address
             name = "localhost" if binding.unix_path is not None else address.partition("%")[0]
-            terms = self._contexts.terms_for(server.tls, server.tls.server_name or binding.host or name)
+            application = "h2" if server.protocol == "grpc" else ""
+            terms = self._contexts.terms_for(server.tls, server.tls.server_name or binding.host or name, application)
         trial = check.begin()
         speaks = bool(trial.opened())
         preface = PREFACE[server.proxy_protocol]

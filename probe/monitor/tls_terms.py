@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 import warnings
 
+from msgspec.structs import replace
+
 from bindings.model import Tls
 from bindings.store import Files
 from probe.monitor.tls import TlsTerms
@@ -27,14 +29,19 @@ class TlsContexts:
 
     def __init__(self, files: Files) -> None:
         self._files = files
-        self._contexts: dict[tuple[str | None, bool, str | None, str | None, str], ssl.SSLContext] = {}
+        self._contexts: dict[tuple[Tls, str], ssl.SSLContext] = {}
 
-    def terms_for(self, tls: Tls, server_name: str) -> TlsTerms:
-        """Return the terms. Raises OSError (ssl.SSLError is one) or ValueError for files that cannot be used."""
-        key = (tls.ca_file, tls.verify, tls.client_cert_file, tls.client_key_file, tls.min_version)
+    def terms_for(self, tls: Tls, server_name: str, application: str = "") -> TlsTerms:
+        """Return the terms; `application` is the protocol to agree on (ALPN), where the peer insists on one.
+
+        Raises OSError (ssl.SSLError is one) or ValueError for files that cannot be used.
+        """
+        key = (replace(tls, server_name=None), application)
         context = self._contexts.get(key)
         if context is None:
             context = self._contexts[key] = self._context_of(tls)
+            if application:
+                context.set_alpn_protocols([application])
         return TlsTerms(context, server_name)
 
     def forget(self) -> None:

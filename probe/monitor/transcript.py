@@ -20,7 +20,7 @@ SECONDS_DIGITS = 6
 
 # What decides how a check asks and judges; what decides how TLS is judged is not here, since it cannot be replayed.
 ASKED = ("expect", "starttls", "proxy_protocol", "helo_name", "path", "host", "method", "headers", "expect_status",
-         "body_match", "probe_timeout_s", "polite")  # fmt: skip
+         "body_match", "probe_timeout_s", "polite", "subject", "body_json")  # fmt: skip
 _DEFAULTS = VirtualServer(key="", protocol="tcp", bindings=())
 
 

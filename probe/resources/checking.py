@@ -53,7 +53,11 @@ def _check_singles(store: Store) -> Iterator[StoreProblem]:
     for group in store.groups.values():
         for resource in group.resources.values():
             kind = TYPES.get(resource.type)
-            if kind is not None and kind.traits.one_per_cluster and first.setdefault(resource.type, resource) != resource:
+            if (
+                kind is not None
+                and kind.traits.one_per_cluster
+                and first.setdefault(resource.type, resource) != resource
+            ):
                 there = first[resource.type]
                 message = f"a cluster has one {resource.type}, and {there.group}/{there.name} is there already"
                 yield _Place(resource).problem(("type",), message, f"{there.group}/{there.name} serves every group")

@@ -1,4 +1,4 @@
-"""The types that people need today beside the reference's (S13): anything that listens, runs, answers or exits with 0."""
+"""The types that people need today beside the reference's (S13): what listens, runs, answers or exits with 0."""
 
 from __future__ import annotations
 

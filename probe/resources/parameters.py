@@ -40,7 +40,7 @@ class StorageGroup:
 class StoreParameters:
     """An information-store: the virtual server's name, where its health is asked for, what it mounts."""
 
-    name: str
+    name: str  # "" where nobody is asked about it
     health: Health | None = None  # None: it is as alive as its controller says
     storage_groups: tuple[StorageGroup, ...] = ()
 
@@ -98,7 +98,7 @@ INSTANCE_PARAMETERS = (
     Parameter("instance_stop", "argv", "end this group's instance; the service stops when none is left"),
 )
 STORE_PARAMETERS = (
-    Parameter("name", "text", "the virtual server's name, looked for in the store's active list (S23)", required=True),
+    Parameter("name", "text", "the virtual server's name, as the store lists it while active; needed with `health`"),
     Parameter("health", "`grpc://H:P` or `http://…`", "where the store says which are active; else its controller"),
     Parameter(
         "storage_groups",
@@ -141,8 +141,11 @@ def parameters_of(resource: Resource, read: Callable[[Reading], _T]) -> _T:
 
 def read_store(reading: Reading) -> StoreParameters:
     """Read an information-store's."""
-    health = _health(reading, "health", GRPC + HTTP) if reading.parameters.get("health") is not None else None
-    return StoreParameters(_name(reading, "name", '"evs1"'), health, _storage_groups(reading))
+    given = reading.parameters
+    health = _health(reading, "health", GRPC + HTTP) if given.get("health") is not None else None
+    named = given.get("health") is not None or given.get("name") is not None
+    name = _name(reading, "name", '"evs1"') if named else ""
+    return StoreParameters(name, health, _storage_groups(reading))
 
 
 def read_instance(reading: Reading) -> InstanceParameters:
@@ -164,13 +167,8 @@ def read_search(reading: Reading) -> SearchParameters | None:
 def read_address(reading: Reading) -> AddressParameters:
     """Read an ip-address's."""
     address = reading.text("address", '"192.0.2.7/24"')
-    if address:
-        try:
-            if "/" not in address or "%" in address:
-                raise ValueError
-            address = str(ipaddress.ip_interface(address))
-        except ValueError:
-            reading.wrong("address", f'"{address}" is no address with a prefix length', 'write it as "192.0.2.7/24"')
+    if address and not _is_cidr(address):
+        reading.wrong("address", f'"{address}" is no address with a prefix length', 'write it as "192.0.2.7/24"')
     interface = _text_if_any(reading, "interface", '"eth0"')
     if interface is not None and not _INTERFACE.fullmatch(interface):
         reading.wrong("interface", f'"{interface}" cannot be the name of an interface', 'for example "eth0"')
@@ -215,6 +213,14 @@ def read_target(reading: Reading) -> TargetParameters | None:
 def read_argv(reading: Reading) -> Argv:
     """Read an exec's."""
     return reading.argv("argv", '["/usr/local/lib/checks/queue", "--short"]')
+
+
+def _is_cidr(text: str) -> bool:
+    try:
+        ipaddress.ip_interface(text)
+    except ValueError:
+        return False
+    return "/" in text and "%" not in text
 
 
 def _health(reading: Reading, key: str, schemes: tuple[str, ...], scheme: str = "") -> Health | None:

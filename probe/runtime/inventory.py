@@ -15,7 +15,7 @@ from probe.controllers.contract import Controller, ServiceSpec
 from probe.environment import Environment
 from probe.lifecycle.events import Configured, Owned
 from probe.monitor.plan import Plans, ProbePlan
-from probe.resources import ControllerKind
+from probe.resources import TYPES, ControllerKind
 from probe.runtime.loading import Loaded, load_checked
 from probe.runtime.loop import Runtime
 from probe.runtime.performing import Service
@@ -61,6 +61,8 @@ class Inventory:
         """Read the store for the first time. Blocks. Raises StoreError with every mistake."""
         self._stamp = self._read_stamp()
         self._loaded = load_checked(self.folder, self._kinds)
+        for failure in TYPES.failures:
+            _log.error("%s; everything else goes on without them", failure)
         self.desired.load()
         groups = self._loaded.store.groups
         self.desired.keep(ResourceId(group.name, name) for group in groups.values() for name in group.resources)
