@@ -71,7 +71,7 @@ class Cluster:
     def react(
         self, *, offline: Iterable[str] = (), failed: Iterable[str] = (), all_offline: bool = False
     ) -> Transition:
-        """Have it reach what is wanted (all online but `offline`; `failed` were just found dead), and go on from there."""
+        """Have it reach what is wanted: all online but `offline`. `failed` were just found dead. Goes on from there."""
         cib = ET.parse(self._state)
         _want(cib, frozenset(offline), all_offline)
         cib.write(self._state)
