@@ -1,4 +1,4 @@
-"""What has happened: the recent edges in memory, for readers and followers."""
+"""What has happened: the recent edges in memory, for readers; every decision in a file, from which it is replayed."""
 
 from probe.history.recent import Recent, RecentSubscription
 

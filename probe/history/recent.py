@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from itertools import islice
+from typing import Protocol
 
 from probe.lifecycle.report import EventReport
 
 EVENTS_MAX = 10_000
 SUBSCRIPTION_EVENTS_MAX = 1_000
+
+
+class Follower(Protocol):
+    """Who is told of every edge, and must not hold anybody up."""
+
+    def offer(self, event: EventReport) -> None: ...
 
 
 class RecentSubscription:
@@ -42,7 +49,7 @@ class Recent:
     def __init__(self) -> None:
         self.last_seq = 0
         self._events: deque[EventReport] = deque(maxlen=EVENTS_MAX)
-        self._followers: set[RecentSubscription] = set()
+        self._followers: set[Follower] = set()
 
     def add(self, event: EventReport) -> None:
         """Keep an edge, whose `seq` is `last_seq + 1`, and tell the followers."""
@@ -57,6 +64,10 @@ class Recent:
             return []
         skip = max(0, seq + 1 - self._events[0].seq)
         return list(islice(self._events, skip, skip + limit))
+
+    def follow(self, follower: Follower) -> None:
+        """Tell somebody of every edge from now on."""
+        self._followers.add(follower)
 
     def subscribe(self) -> RecentSubscription:
         """Begin a feed."""
