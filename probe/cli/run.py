@@ -9,6 +9,7 @@ import platform
 import resource
 import signal
 import sys
+from collections.abc import Awaitable
 from contextlib import ExitStack
 from functools import partial
 from urllib.parse import urlsplit
@@ -20,24 +21,31 @@ from probe.cli import logs
 from probe.cli.arguments import EXIT_FAILED, EXIT_OK, EXIT_STORE
 from probe.cli.output import complain
 from probe.cli.settings import RunSettings
-from probe.cluster import DesiredState
+from probe.cluster import DesiredState, MaintenanceFile
 from probe.controllers import CONTROLLER_KINDS, controllers_by_kind
 from probe.controllers.contract import Background
 from probe.environment import Environment
+from probe.environment.addresses import NetlinkAddresses
 from probe.environment.clock import LoopClock, SystemRandomness
+from probe.environment.disks import RealDisks
 from probe.environment.files import RealFiles
 from probe.environment.http import RealHttp
 from probe.environment.netlink import NetlinkListeners
 from probe.environment.network import RealNetwork
 from probe.environment.processes import RealProcesses
 from probe.environment.programs import RealPrograms
+from probe.environment.threads import DaemonThreads
 from probe.environment.watchdog import Watchdog
+from probe.history.journal import Journal
+from probe.history.storage import Retention
 from probe.metrics import Metrics
 from probe.runtime import Inventory, Reader, Runtime
 from probe.values import Incarnation, ResourceId, Verdict
+from probe.version import __version__
 
 DESCRIPTORS_KEPT = 256  # of the limit, for everything that is not a probe
 FIRST_START_S_MAX = 10.0  # how long what `demo` says waits for the pids
+HISTORY_FILE = "history.sqlite3"
 RESOLVER_THREADS = "16"  # uvloop resolves as many names at once as libuv has threads
 
 _log = logging.getLogger("looksalive")
@@ -74,6 +82,9 @@ async def _serve(settings: RunSettings, files: RealFiles) -> int:
         processes,
         listeners,
         programs=RealPrograms(processes),
+        threads=DaemonThreads(),
+        disks=RealDisks(),
+        addresses=NetlinkAddresses(),
         http=RealHttp(),
     )
     return await _Instance(settings, environment).run()
@@ -87,10 +98,17 @@ class _Instance:
         self.environment = environment
         self.metrics = Metrics(lean=settings.metrics == "lean")
         state_dir = str(settings.state_dir)
-        self.controllers = controllers_by_kind(environment, state_dir, self._exited, self._spawn)
         folder = StoreFolder(environment.files, str(settings.store), state_dir)
+        self.controllers = controllers_by_kind(
+            environment, state_dir, self._exited, self._spawn, metabase=folder, ask=self._ask
+        )
         self.inventory = Inventory(
-            environment, folder, CONTROLLER_KINDS, self.controllers, DesiredState(environment.files, state_dir)
+            environment,
+            folder,
+            CONTROLLER_KINDS,
+            self.controllers,
+            DesiredState(environment.files, state_dir),
+            MaintenanceFile(environment.files, state_dir),
         )
         self.server: Server | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -111,13 +129,18 @@ class _Instance:
         except OSError as error:
             complain("run", f"cannot read what was wanted last: {error}; mend it, or pass another --state-dir")
             return EXIT_FAILED
+        journal = self._journal()
         runtime = self.runtime = Runtime(
             self.environment,
             self.metrics,
             max_in_flight=settings.max_in_flight or _in_flight_default(),
             open_service=self.inventory.open_service,
             plan_of=self.inventory.plan_of,
+            witness=None if journal is None else journal.note,
         )
+        if journal is not None:
+            runtime.feed.recent.follow(journal)
+            journal.start()
         reader = self.reader = Reader(runtime, self.inventory, platform.node() or "localhost")
         token_file = None if settings.token_file is None else str(settings.token_file)
         app = make_app(
@@ -148,8 +171,23 @@ class _Instance:
             await self.server.close()
             for controller in self.controllers.values():
                 controller.release()
+            if journal is not None:
+                await journal.close()
         _log.info("looksalive has ended")
         return EXIT_OK
+
+    def _journal(self) -> Journal | None:
+        settings = self.settings
+        if settings.history == "off":
+            return None
+        return Journal(
+            str(settings.state_dir / HISTORY_FILE),
+            self.environment.files,
+            self.environment.clock,
+            self.metrics,
+            Retention(settings.history_bytes_max, settings.history_age_max_s),
+            version=__version__,
+        )
 
     async def _begin(self, runtime: Runtime) -> None:
         """Tell the runtime the store, say that we serve, then follow the store."""
@@ -195,6 +233,9 @@ class _Instance:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
+
+    def _ask(self, id: ResourceId) -> Awaitable[Verdict]:
+        return self.inventory.ask_once(id)
 
     def _exited(self, id: ResourceId, incarnation: Incarnation, verdict: Verdict) -> None:
         assert self.runtime is not None, "nothing was started before there is a runtime"

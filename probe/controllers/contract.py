@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from probe.resources.parameters import StorageGroup
 from probe.resources.reading import ParametersError
 from probe.values import Incarnation, Reason, ResourceId, Verdict, evidence_of
 
@@ -46,15 +47,29 @@ class ControllerError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Instance:
+    """A resource's own part in a service that may be others', too (S57): how it comes into it and leaves it."""
+
+    start: tuple[str, ...] | None = None
+    stop: tuple[str, ...] | None = None
+    storage_groups: tuple[StorageGroup, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """A service as its controller sees it: whose it is, and the parameters of that controller's kind, raw."""
 
     id: ResourceId
     parameters: Mapping[str, object]
+    service: str = ""  # which service it is: equal texts are one service that is shared (S36); "" is its own
+    whole: bool = False  # its stop ends the service for everybody (S36, S59)
+    instance: Instance | None = None
+    virtual_server: str = ""  # the key of the metabase that the resource names
+    resource: Mapping[str, object] = field(default_factory=dict)  # its own parameters (`observed_parameters`)
 
 
-class Controller(Protocol):
-    """One kind of controller, serving all resources of that kind."""
+class Acting(Protocol):
+    """What starts and stops services of one kind, each known by one resource: what `Sharing` puts the users before."""
 
     @property
     def acts(self) -> bool:
@@ -84,6 +99,28 @@ class Controller(Protocol):
 
     def release(self) -> None:
         """Forget every service and leave it running: we end, they don't."""
+
+
+class Controller(Acting, Protocol):
+    """One kind of controller, serving all resources of that kind."""
+
+    async def upgrade(self, service: ServiceSpec) -> None:
+        """Run `upgrade`, for as long as it takes, while the resource is offline (S53). Raises ControllerError."""
+
+
+class Observer(Protocol):
+    """One kind of look at what is no conversation, serving all resources that are looked at that way."""
+
+    @property
+    def overdue(self) -> Reason:
+        """What it means that a look does not return in time."""
+
+    @property
+    def calls_off(self) -> bool:
+        """Whether a cancel ends what a look has begun; else that may hang, and the next look waits for it (S65)."""
+
+    async def look(self, id: ResourceId, parameters: Mapping[str, object]) -> Verdict:
+        """Look at a resource whose parameters these are (`observed_parameters`); never block, never raise."""
 
 
 def verdict_of(error: OSError, what: str, otherwise: Reason = Reason.PROCESS_GONE) -> Verdict:

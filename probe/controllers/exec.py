@@ -44,7 +44,6 @@ EXEC_PARAMETERS = (
     Parameter("stop", "argv", "stops the service and ends; 0 when it is stopped", required=True),
     Parameter("terminate", "argv", "ends the service whatever state it is in; else `stop` does"),
     Parameter("status", "argv", "0 runs, 3 stopped, 1 and 2 died (LSB), anything else unknown"),
-    Parameter("upgrade", "argv", "upgrades the service while it is offline (S53)"),
     Parameter("status_interval_s", "seconds", "how often `status` is asked while started", "10"),
 )
 
@@ -59,7 +58,6 @@ class ExecParameters:
     stop: tuple[str, ...]
     terminate: tuple[str, ...] | None = None
     status: tuple[str, ...] | None = None
-    upgrade: tuple[str, ...] | None = None
     status_interval_s: float = STATUS_INTERVAL_S
 
 
@@ -181,7 +179,6 @@ def exec_parameters(parameters: Mapping[str, object]) -> ExecParameters:
         stop=reading.argv("stop", '["/usr/sbin/postfix", "stop"]'),
         terminate=reading.argv_if_any("terminate", '["/usr/sbin/postfix", "abort"]'),
         status=reading.argv_if_any("status", '["/usr/sbin/postfix", "status"]'),
-        upgrade=reading.argv_if_any("upgrade", '["/usr/sbin/postfix", "upgrade-configuration"]'),
         status_interval_s=reading.seconds(
             "status_interval_s", STATUS_INTERVAL_S, STATUS_INTERVAL_S_MIN, STATUS_INTERVAL_S_MAX
         ),

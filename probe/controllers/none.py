@@ -24,6 +24,10 @@ class NoController:
         """Refuse."""
         raise _refusal(service.id, "terminate")
 
+    async def upgrade(self, service: ServiceSpec) -> None:
+        """Refuse."""
+        raise _refusal(service.id, "upgrade")
+
     def kill(self, id: ResourceId) -> None:
         """Do nothing: there is no process that we know of."""
 

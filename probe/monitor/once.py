@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from bindings.model import VirtualServer
 from probe.environment import Environment, ResolveError
 from probe.monitor.engine import Engine
+from probe.monitor.plan import ProbePlan
 from probe.monitor.recording import unasked
 from probe.monitor.resolve import verdict_of
 from probe.monitor.target import Result, Target
 from probe.monitor.targets import Targets
-from probe.values import Reason, Stage, Verdict, evidence_of
+from probe.values import Outcome, Reason, Stage, Verdict, evidence_of
 
 IN_FLIGHT_MAX = 64
 
@@ -32,6 +33,22 @@ async def probe_once(
     finally:
         engine.close()
     return [result for results in found for result in results]
+
+
+async def probe_plan_once(environment: Environment, plan: ProbePlan) -> Verdict:
+    """Ask what a plan asks, once, and weigh the answers by its policy: what is told is the first that decides."""
+    if plan.observe is not None:
+        return await plan.observe()
+    engine = Engine(environment, max_in_flight=IN_FLIGHT_MAX)
+    try:
+        found = await asyncio.gather(*(_ask(environment, engine, target) for target in plan.targets))
+    finally:
+        engine.close()
+    verdicts = [result.verdict for results in found for result in results]
+    if plan.policy == "first":
+        return verdicts[0]
+    decides = plan.policy == "any"  # one that is alive decides, else one that is not
+    return next((each for each in verdicts if (each.outcome is Outcome.ALIVE) is decides), verdicts[0])
 
 
 async def _ask(environment: Environment, engine: Engine, target: Target) -> Sequence[Result]:

@@ -9,6 +9,7 @@ from bindings.model import Resource, Store, StoreProblem
 from probe.checks import check_for
 from probe.checks.pattern import Pattern
 from probe.resources.contract import ResourceType
+from probe.resources.observed import observed_parameters
 from probe.resources.reading import Problem, Reading, did_you_mean
 from probe.resources.types import TYPES
 
@@ -16,6 +17,21 @@ __all__ = ["ControllerKind", "Problem", "check_store"]
 
 CLUSTER = "cluster.json"
 METABASE = "metabase.json"
+
+
+def _never(parameters: Mapping[str, object]) -> bool:
+    del parameters
+    return False
+
+
+def _nameless(parameters: Mapping[str, object]) -> str:
+    del parameters
+    return ""
+
+
+def _all_fits(resource: Resource) -> Iterable[Problem]:
+    del resource
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +42,17 @@ class ControllerKind:
     acts: bool
     ours_to_stop: bool
     problems: Callable[[Mapping[str, object]], Iterable[Problem]]
+    can_upgrade: Callable[[Mapping[str, object]], bool] = _never
+    identity: Callable[[Mapping[str, object]], str] = _nameless  # equal texts are one service, shared (S36)
+    misfits: Callable[[Resource], Iterable[Problem]] = _all_fits  # what the resource asks that it cannot do
+    ends_with_us: Callable[[Mapping[str, object]], bool] | None = None  # where the parameters decide `ours_to_stop`
+    has_instances: bool = False  # each resource is a part of its service that comes and goes by itself
+    types: tuple[str, ...] = ()  # only for these, whose own parameters it acts on; empty: for all
+    resource_problems: Callable[[Mapping[str, object]], Iterable[Problem]] | None = None  # with those parameters
+
+    def is_ours_to_stop(self, parameters: Mapping[str, object]) -> bool:
+        """Say whether the service ends with us unless told to be left running."""
+        return self.ours_to_stop if self.ends_with_us is None else self.ends_with_us(parameters)
 
 
 def check_store(store: Store, kinds: Mapping[str, ControllerKind]) -> list[StoreProblem]:
@@ -79,6 +106,14 @@ def _check_resource(store: Store, resource: Resource, kinds: Mapping[str, Contro
     for problem in controller.problems(resource.controller.parameters):
         key = (problem.key, *problem.inside) if problem.key else ()
         yield place.problem(("controller", *key), problem.message, problem.hint)
+    for problem in controller.misfits(resource):
+        yield place.problem((problem.key, *problem.inside), problem.message, problem.hint)
+    if controller.types and resource.type not in controller.types:
+        message = f"controller {controller.kind} is only for the type {' and '.join(controller.types)}"
+        yield place.problem(("controller", "kind"), f"{message}, not {resource.type}")
+    elif controller.resource_problems is not None:
+        for problem in controller.resource_problems(observed_parameters(store, resource)):
+            yield place.problem(("parameters", problem.key), problem.message, problem.hint)
 
 
 def _no_type(name: str) -> str:

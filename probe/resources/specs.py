@@ -21,7 +21,7 @@ def spec_of(resource: Resource, kinds: Mapping[str, ControllerKind]) -> Spec:
         traits=type.traits,
         controller=kind.kind,
         acts=kind.acts,
-        ours_to_stop=kind.ours_to_stop,
+        ours_to_stop=kind.is_ours_to_stop(resource.controller.parameters),
         depends_on=tuple(ResourceId(resource.group, name) for name in resource.depends_on),
         restart=resource.restart_action != "do-not-restart",
         restart_threshold=resource.restart_threshold,
@@ -31,8 +31,15 @@ def spec_of(resource: Resource, kinds: Mapping[str, ControllerKind]) -> Spec:
         pending_timeout_s=resource.pending_timeout_s,
         auto_start=resource.auto_start,
         checked=type.checked(resource),
-        has_instance=type.has_instance(resource),
+        service=kind.identity(resource.controller.parameters) if kind.acts else "",
+        has_instance=type.has_instance(resource) or kind.has_instances,
+        can_upgrade=kind.acts and kind.can_upgrade(resource.controller.parameters),
         storage_groups=type.storage_groups(resource),
         fail_over=resource.restart_action == "restart-and-fail-over",
-        shape=msgspec.json.encode(resource.controller.parameters).decode() if kind.acts else "",
+        shape=_shape(resource, kind) if kind.acts else "",
     )
+
+
+def _shape(resource: Resource, kind: ControllerKind) -> str:
+    """Write down what the service is started with: its controller's parameters, or the resource's own (`types`)."""
+    return msgspec.json.encode(resource.parameters if kind.types else resource.controller.parameters).decode()

@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 
 from bindings.diff import diff_stores
+from bindings.model import Resource
 from bindings.parse import StoreError
 from bindings.store import StoreFolder
 from bindings.watch import StoreStamp
-from probe.cluster import DesiredState
-from probe.controllers.contract import Controller, ServiceSpec
+from probe.cluster import DesiredState, MaintenanceFile
+from probe.controllers import observers_by_name
+from probe.controllers.contract import Controller, Observer
+from probe.controllers.specs import service_spec
 from probe.environment import Environment
-from probe.lifecycle.events import Configured, Owned
+from probe.lifecycle.events import Configured, Maintained, Owned
+from probe.monitor.once import probe_plan_once
 from probe.monitor.plan import Plans, ProbePlan
 from probe.resources import TYPES, ControllerKind
+from probe.resources.observed import observed_parameters
 from probe.runtime.loading import Loaded, load_checked
 from probe.runtime.loop import Runtime
 from probe.runtime.performing import Service
-from probe.values import ResourceId
+from probe.values import Reason, ResourceId, Verdict
 
 POLL_INTERVAL_S = 1.0
 
@@ -36,13 +43,17 @@ class Inventory:
         kinds: Mapping[str, ControllerKind],
         controllers: Mapping[str, Controller],
         desired: DesiredState,
+        maintained: MaintenanceFile,
+        observers: Mapping[str, Observer] | None = None,
     ) -> None:
         self.folder = folder
         self.desired = desired
+        self.maintained = maintained
         self.told = False  # the runtime knows the store
         self._environment = environment
         self._kinds = kinds
         self._controllers = controllers
+        self._observers = observers_by_name(environment) if observers is None else observers
         self._loaded: Loaded | None = None
         self._stamp: StoreStamp | None = None
         self._reloading = asyncio.Lock()
@@ -64,23 +75,41 @@ class Inventory:
         for failure in TYPES.failures:
             _log.error("%s; everything else goes on without them", failure)
         self.desired.load()
+        self.maintained.load(self._environment.clock.wall())
         groups = self._loaded.store.groups
         self.desired.keep(ResourceId(group.name, name) for group in groups.values() for name in group.resources)
 
     def open_service(self, id: ResourceId) -> Service:
         """Say who controls a resource and with what, as configured now."""
         resource = self.loaded.store.groups[id.group].resources[id.name]
-        return Service(self._controllers[resource.controller.kind], ServiceSpec(id, resource.controller.parameters))
+        own = observed_parameters(self.loaded.store, resource)
+        spec = replace(service_spec(resource, self._kinds), resource=own)
+        return Service(self._controllers[resource.controller.kind], spec)
+
+    async def ask_once(self, id: ResourceId) -> Verdict:
+        """Check a resource once, now, as configured now, beside whatever watches it."""
+        if self.loaded.resource(id) is None:
+            return Verdict(Reason.PROBE_INTERNAL, "no longer in the store")
+        return await probe_plan_once(self._environment, self.plan_of(id))
 
     def plan_of(self, id: ResourceId) -> ProbePlan:
-        """Say how a protocol resource is asked, as configured now."""
+        """Say how a resource is asked or looked at, as configured now."""
         plan = self._made.get(id)
         if plan is None:
             resource = self.loaded.store.groups[id.group].resources[id.name]
             server = self.loaded.virtual_server(resource)
-            assert server is not None, f"{id} has no conversation"
-            plan = self._made[id] = self._plans.plan_for(resource, server)
+            plan = self._plan_look(resource) if server is None else self._plans.plan_for(resource, server)
+            self._made[id] = plan
         return plan
+
+    def _plan_look(self, resource: Resource) -> ProbePlan:
+        """Plan the looks at what is no conversation."""
+        id = ResourceId(resource.group, resource.name)
+        name = TYPES[resource.type].observer
+        assert name is not None, f"{id} has neither a conversation nor a look"
+        observer = self._observers[name]
+        look = partial(observer.look, id, observed_parameters(self.loaded.store, resource))
+        return self._plans.plan_look(resource, look, observer.overdue, calls_off=observer.calls_off)
 
     async def begin(self, runtime: Runtime) -> None:
         """Tell the runtime everything: the groups are ours, the resources are these."""
@@ -163,6 +192,11 @@ class Inventory:
             revisions,
         )
 
+    def _maintenance_of(self, group: str) -> Maintained:
+        kept, clock = self.maintained.groups[group], self._environment.clock
+        until = None if kept.until is None else clock.now() + kept.until - clock.wall()
+        return Maintained(group, True, kept.owner, until)
+
     async def _tell(
         self,
         runtime: Runtime,
@@ -172,8 +206,11 @@ class Inventory:
         take_over: Callable[[], None] | None = None,
     ) -> None:
         """Tell the runtime, which takes the store over in the very step that decides on it."""
-        configured = Configured(tuple(loaded.spec(id) for id in ids), tuple(removed), self.desired.items())
+        specs = tuple(loaded.spec(id) for id in ids)
+        configured = Configured(specs, tuple(removed), self.desired.items(), loaded.store.storage_groups_max)
         decisions = [runtime.ask(configured, take_over)]
+        new = [name for name in dict.fromkeys(id.group for id in ids) if name not in runtime.world.groups]
+        decisions += [runtime.ask(self._maintenance_of(name)) for name in new if name in self.maintained.groups]
         decisions += [runtime.ask(Owned(name, here=True)) for name in dict.fromkeys(id.group for id in ids)]
         for decision in decisions:
             await decision
