@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bindings.model import BindingPolicy, Resource, VirtualServer
 from probe.environment import Environment
 from probe.monitor.target import Target
 from probe.monitor.targets import Targets
-from probe.values import ResourceId
+from probe.values import Reason, ResourceId, Verdict
 
 STALE_PERIODS = 3  # S66
+LOOK_TIMEOUT_S = 5.0  # of what is looked at; these are the protocols' defaults
+LOOK_PERIOD_S = 10.0
+LOOK_FAST_S = 1.0
+LOOK_RISE = 1
+LOOK_FALL = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProbePlan:
-    """How one resource is probed. Immutable; a reload replaces it."""
+    """How one resource is probed, by conversation or by a look. Immutable; a reload replaces it."""
 
     id: ResourceId
     protocol: str
@@ -26,6 +32,14 @@ class ProbePlan:
     fast_s: float
     rise: int
     fall: int
+    observe: Callable[[], Awaitable[Verdict]] | None = None  # looks, where there is no target to converse with
+    overdue: Reason = Reason.STEP_TIMEOUT  # what it means that a look does not return in time
+    calls_off: bool = True  # a cancel ends the look; else an overdue one is left to hang and is not repeated (S65)
+
+    @property
+    def single(self) -> Target | None:
+        """The target that can be dialled without a round: the plan has just one and knows its address."""
+        return self.targets[0] if len(self.targets) == 1 and self.targets[0].name is None else None
 
     @property
     def fresh_s(self) -> float:
@@ -57,6 +71,30 @@ class Plans:
             fast_s=_own(resource.fast_interval_s, server.fast_interval_s),
             rise=resource.rise if resource.rise is not None else server.rise,
             fall=resource.fall if resource.fall is not None else server.fall,
+        )
+
+    def plan_look(
+        self,
+        resource: Resource,
+        observe: Callable[[], Awaitable[Verdict]],
+        overdue: Reason = Reason.STEP_TIMEOUT,
+        *,
+        calls_off: bool = True,
+    ) -> ProbePlan:
+        """Plan the looks at a resource that is no conversation."""
+        return ProbePlan(
+            id=ResourceId(resource.group, resource.name),
+            protocol=resource.type,
+            targets=(),
+            policy="all",
+            timeout_s=LOOK_TIMEOUT_S,
+            period_s=_own(resource.poll_interval_s, LOOK_PERIOD_S),
+            fast_s=_own(resource.fast_interval_s, LOOK_FAST_S),
+            rise=resource.rise if resource.rise is not None else LOOK_RISE,
+            fall=resource.fall if resource.fall is not None else LOOK_FALL,
+            observe=observe,
+            overdue=overdue,
+            calls_off=calls_off,
         )
 
     def forget_files(self) -> None:
