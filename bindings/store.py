@@ -25,6 +25,7 @@ from bindings.groups import ClusterDocument, split_cluster
 from bindings.model import Store, StoreProblem
 from bindings.parse import Reading, read_store
 from bindings.revisions import Revisions
+from bindings.unfinished import forget_keys, loose_keys, note_keys, noted_keys
 from bindings.volatile import RUNTIME_FILE, read_volatile
 from bindings.watch import CLUSTER_FILE, METABASE_FILE, StoreStamp
 
@@ -154,6 +155,35 @@ class StoreFolder:
 
         return self._write(plan, check)
 
+    def preview(
+        self, edit: Edit, *, based_on: StoreRevisions, check: Check = _no_objection
+    ) -> tuple[tuple[str, bytes | None, bytes], ...]:
+        """Say what `write_both` would write: file, text before, text after. Raises as it would; nothing is written."""
+        texts = self._read_texts()
+        documents = split(texts[0]), split_cluster(texts[1])
+        _compare(based_on.metabase, documents[0].revision)
+        _compare(based_on.cluster, documents[1].revision)
+        before = dict(zip((METABASE_FILE, CLUSTER_FILE), texts, strict=True))
+        after = {step.file: step.text for step in self._checked(texts, documents, edit, check)}
+        return tuple((file, before[file], text) for file, text in after.items())
+
+    def finish(self) -> tuple[str, ...]:
+        """Do the rest of a `write_both` that broke off: return the keys without a resource that are removed.
+
+        Nothing left costs one small read. Raises as `write_metabase`.
+        """
+        if not noted_keys(self._files, self._path):
+            return ()
+        loose: list[str] = []
+
+        def plan(metabase: Document, _: ClusterDocument) -> Edit:
+            loose.extend(loose_keys(noted_keys(self._files, self._path), metabase, self.load()))
+            return Edit(dict.fromkeys(loose))
+
+        self._write(plan, _no_objection)
+        forget_keys(self._files, self._path)
+        return tuple(loose)
+
     def runtime(self, key: str) -> Mapping[str, str]:
         """Return a key's `command` and `state`, as far as they were written."""
         return read_volatile(self._files, self._volatile_folders()).keys.get(key, {})
@@ -209,16 +239,31 @@ class StoreFolder:
         with self._writing(self._path):
             texts = self._read_texts()
             documents = split(texts[0]), split_cluster(texts[1])
-            steps = list(self._prepare(texts, documents, plan(*documents)))
-            problems = check(steps[-1].reading.store) if steps else ()
-            if problems:
-                raise StoreError(problems)
+            edit = plan(*documents)
+            steps = self._checked(texts, documents, edit, check)
+            if len(steps) > 1:
+                note_keys(self._files, self._path, edit, documents[0])
             for step in steps:
                 self._replace(step)
                 self._reading = step.reading
+            if len(steps) > 1:
+                forget_keys(self._files, self._path)
         revisions = {METABASE_FILE: documents[0].revision, CLUSTER_FILE: documents[1].revision}
         revisions |= {step.file: step.revision for step in steps}
         return StoreRevisions(revisions[METABASE_FILE], revisions[CLUSTER_FILE])
+
+    def _checked(
+        self,
+        texts: tuple[bytes | None, bytes | None],
+        documents: tuple[Document, ClusterDocument],
+        edit: Edit,
+        check: Check,
+    ) -> list[_Step]:
+        steps = list(self._prepare(texts, documents, edit))
+        problems = check(steps[-1].reading.store) if steps else ()
+        if problems:
+            raise StoreError(problems)
+        return steps
 
     def _prepare(
         self, texts: tuple[bytes | None, bytes | None], documents: tuple[Document, ClusterDocument], edit: Edit

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from bindings.edits import Edit, Properties, StoreRevisions
+from bindings.edits import Edit, StoreRevisions
 from bindings.errors import RevisionConflict, StoreError
 from bindings.model import Store, StoreProblem
 from bindings.store import StoreFolder
@@ -52,7 +52,7 @@ def test_both_documents_change() -> None:
     assert list(groups["evs1"]["resources"]) == ["sa", "store", "imap"]
     assert groups["evs1"]["deleted"] == {"search": {"type": "search"}}
     replaced = [step.rpartition("/")[2] for step in files.steps if step.startswith("rename /store/.")]
-    assert replaced == [".metabase.json.new", ".cluster.json.new", ".metabase.json.new"]
+    assert replaced == [".unfinished.json.new", ".metabase.json.new", ".cluster.json.new", ".metabase.json.new"]
     kept = files.names("/store/revisions")
     assert kept == ["cluster.3.json", "cluster.4.json", "metabase.7.json", "metabase.8.json", "metabase.9.json"]
     assert folder(files).load().groups["evs1"].deleted == {"search": {"type": "search"}}
@@ -134,7 +134,7 @@ STEPS = steps_of_the_edit()
 @pytest.mark.parametrize("names", ["durable", "latest"])
 @pytest.mark.parametrize("step", range(1, STEPS + 2))
 def test_a_crash_at_any_step_leaves_a_sound_store(step: int, names: Literal["durable", "latest"]) -> None:
-    """Wherever the machine stops the store loads; no resource is half there; the rest of the edit can be done."""
+    """Wherever the machine stops the store loads; `finish` leaves the edit done or undone, and then it can be done."""
     files = disk()
     files.fail_at = step
     with contextlib.suppress(Crash):
@@ -142,15 +142,41 @@ def test_a_crash_at_any_step_leaves_a_sound_store(step: int, names: Literal["dur
     after = files.after_crash(names)
     found = folder(after).load().groups["evs1"].resources
     assert set(found) in ({"sa", "store", "smtp"}, {"sa", "store", "imap"})
-    keys, groups = content(after)
-    resources: dict[tuple[str, str], Properties | None] = {("evs1", "imap"): IMAP, ("evs1", "sa"): WITHOUT}
-    if "smtp" in groups["evs1"]["resources"]:
-        resources["evs1", "smtp"] = None
-    keys_left = {key: EDIT.keys[key] for key in EDIT.keys if EDIT.keys[key] is not None or key in keys}
-    rest = Edit(keys_left, resources=resources, deleted=EDIT.deleted)
-    documents = folder(after).documents()
-    based_on = StoreRevisions(documents[0].revision, documents[1].revision)
-    folder(after).write_both(rest, based_on=based_on)
+    folder(after).finish()
+    keys, _ = content(after)
+    assert ("/imap/1" in keys) is ("imap" in found)
+    assert ("/smtp/1" in keys) is ("smtp" in found)
+    assert folder(after).finish() == ()
+    if "smtp" in found:
+        documents = folder(after).documents()
+        folder(after).write_both(EDIT, based_on=StoreRevisions(documents[0].revision, documents[1].revision))
     whole = disk()
     folder(whole).write_both(EDIT, based_on=AT)
     assert content(after) == content(whole)
+
+
+def test_finishing_takes_nobody_elses_keys() -> None:
+    """A noted key that says something else by now, or that a resource names, stays; a broken note counts as none."""
+    files = disk()
+    files.put("/store/unfinished.json", '{"keys": {"/http/1": {"bindings": [":1"]}, "/smtp/1": {}}}')
+    assert folder(files).finish() == ()
+    assert "/store/unfinished.json" not in files.files
+    own = json.loads(METABASE)["keys"]
+    files.put("/store/unfinished.json", json.dumps({"keys": {"/http/1": own["/http/1"], "/smtp/1": own["/smtp/1"]}}))
+    assert folder(files).finish() == ("/http/1",)
+    files.put("/store/unfinished.json", "{")
+    assert folder(files).finish() == ()
+
+
+def test_a_preview_writes_nothing() -> None:
+    """What would be written is shown whole, file by file, and every mistake is told as the write would."""
+    files = disk()
+    shown = folder(files).preview(EDIT, based_on=AT)
+    assert not files.steps
+    assert [file for file, _, _ in shown] == ["metabase.json", "cluster.json"]
+    folder(files).write_both(EDIT, based_on=AT)
+    assert {file: after.decode() for file, _, after in shown} == {
+        name: files.text(f"/store/{name}") for name in ("metabase.json", "cluster.json")
+    }
+    with pytest.raises(RevisionConflict):
+        folder(files).preview(EDIT, based_on=AT)
