@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bindings.addresses import read_binding
 from bindings.model import VirtualServer
 from probe.environment import Environment
-from probe.lifecycle.events import Probed, Trigger
+from probe.lifecycle.events import Probed, Suspected, Trigger
 from probe.monitor.cache import Reading
 from probe.monitor.common import OWN_TIMEOUT_S
 from probe.monitor.engine import Engine
@@ -30,14 +30,14 @@ class Monitors:
     `spawn` makes a task; `post` takes the edges and must not block. `max_in_flight` bounds the open sockets.
     """
 
-    __slots__ = ("_around", "_first_round_done", "_names", "_spawn", "_targets", "_unread", "_watches", "engine",
-                 "evidence", "places")  # fmt: skip
+    __slots__ = ("_around", "_first_round_done", "_looked_at", "_names", "_spawn", "_targets", "_unread", "_watches",
+                 "engine", "evidence", "places")  # fmt: skip
 
     def __init__(
         self,
         environment: Environment,
         spawn: Spawn,
-        post: Callable[[Probed], None],
+        post: Callable[[Probed | Suspected], None],
         metrics: ProbeMetrics,
         *,
         max_in_flight: int,
@@ -50,6 +50,7 @@ class Monitors:
         )
         self._names = Names(environment.network, environment.clock, self.engine.wheel, spawn)
         self.evidence = Evidence(environment.clock)
+        self._watches: dict[ResourceId, Watch] = {}
         self._around = Surroundings(
             self.engine,
             self._names,
@@ -58,12 +59,14 @@ class Monitors:
             post,
             self._first_read,
             self.evidence,
-            lambda: len(self._watches),
+            lambda: len(self._watches) - self._looked_at,
+            self._watches.values,
+            spawn,
         )
         self._targets = Targets(environment)
         self._spawn = spawn
         self.places = Places()
-        self._watches: dict[ResourceId, Watch] = {}
+        self._looked_at = 0  # of the watches, those that are no conversation
         self._unread = 0
         self._first_round_done = False
 
@@ -98,6 +101,7 @@ class Monitors:
         self.unwatch(plan.id)
         watch = self._watches[plan.id] = Watch(self._around, plan, incarnation, alive, confirming)
         self.places.add(plan)
+        self._looked_at += plan.observe is not None
         self._unread += 1
         watch.task = self._spawn(watch.run())
         watch.check_now()
@@ -107,21 +111,29 @@ class Monitors:
         watch = self._watches.pop(id, None)
         if watch is not None:
             self.places.remove(watch.plan)
+            self._looked_at -= watch.plan.observe is not None
             if not watch.rounds:
                 self._first_read()
             watch.end()
 
     def verify(
-        self, id: ResourceId, trigger: Trigger = Trigger.PROBE, *, at: float | None = None, suspected: bool = True
+        self,
+        id: ResourceId,
+        trigger: Trigger = Trigger.PROBE,
+        *,
+        at: float | None = None,
+        suspected: bool = True,
+        anew: bool = False,
     ) -> None:
         """Check now, ahead of the schedule (S67); the event that asks for it counts as the first failure.
 
         An edge that follows is posted with `trigger`; `at` is when the event came (clock seconds). With `suspected`
-        false the event says nothing about this resource and counts as nothing.
+        false the event says nothing about this resource and counts as nothing. `anew`: a dialogue under way is begun
+        again, unless a failure of it counts already.
         """
         watch = self._watches.get(id)
         if watch is not None:
-            watch.verify(trigger, at, suspected=suspected)
+            watch.verify(trigger, at, suspected=suspected, anew=anew)
 
     def replan(self, plan: ProbePlan) -> None:
         """Take over a changed plan; cache, counters and (unless the period changed) due time stay."""
@@ -129,6 +141,7 @@ class Monitors:
         if watch is not None:
             self.places.remove(watch.plan)
             self.places.add(plan)
+            self._looked_at += (plan.observe is not None) - (watch.plan.observe is not None)
             watch.replan(plan)
 
     @property
@@ -153,13 +166,16 @@ class Monitors:
     async def close(self) -> None:
         """Stop everything; no socket and no task is left."""
         watches = list(self._watches.values())
+        tasks = [task for watch in watches for task in watch.tasks]
         self._watches.clear()
+        self._looked_at = 0
         for watch in watches:
             watch.end()
         self._names.close()
         self._around.health.close()
+        self._around.common.close()
         self.engine.close()
-        await asyncio.gather(*(watch.task for watch in watches if watch.task is not None), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _first_read(self) -> None:
         self._unread -= 1

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from probe.environment import Clock, Randomness
-from probe.lifecycle.events import Probed
-from probe.monitor.common import CommonCause
+from probe.lifecycle.events import Probed, Suspected
+from probe.monitor.common import CommonCause, Held
 from probe.monitor.engine import Engine
 from probe.monitor.evidence import Evidence
 from probe.monitor.health import Health
 from probe.monitor.measures import ProbeMetrics
-from probe.monitor.resolve import Names
+from probe.monitor.observing import Looking, Turns
+from probe.monitor.plan import ProbePlan
+from probe.monitor.resolve import Names, Spawn
 from probe.monitor.stall import Stall
+from probe.monitor.target import Result
 from probe.monitor.wheel import Wheel
 
 
 class Surroundings:
     """What all watches share."""
 
-    __slots__ = ("clock", "common", "engine", "evidence", "first_read", "health", "metrics", "names", "post",
-                 "randomness", "stall", "wheel")  # fmt: skip
+    __slots__ = ("_spawn", "_turns", "clock", "common", "engine", "evidence", "first_read", "health", "metrics",
+                 "names", "post", "randomness", "stall", "wheel")  # fmt: skip
 
     def __init__(
         self,
@@ -28,10 +31,12 @@ class Surroundings:
         names: Names,
         randomness: Randomness,
         metrics: ProbeMetrics,
-        post: Callable[[Probed], None],
+        post: Callable[[Probed | Suspected], None],
         first_read: Callable[[], None],
         evidence: Evidence,
         watched: Callable[[], int],
+        watches: Callable[[], Iterable[Held]],
+        spawn: Spawn,
     ) -> None:
         self.engine = engine
         self.evidence = evidence
@@ -42,6 +47,16 @@ class Surroundings:
         self.randomness = randomness
         self.metrics = metrics
         self.health = Health(engine.clock, metrics.prober_health)
-        self.common = CommonCause(engine, watched)
+        self.common = CommonCause(engine, watched, watches)
         self.post = post
         self.first_read = first_read
+        self._spawn = spawn
+        self._turns = Turns()
+
+    def looking(
+        self, plan: ProbePlan, on_result: Callable[[Result], None], on_return: Callable[[], None]
+    ) -> Looking | None:
+        """Make what looks for a plan; None where it converses."""
+        if plan.observe is None:
+            return None
+        return Looking(self.engine, self._turns, self._spawn, plan, on_result, on_return)

@@ -5,7 +5,7 @@ Rules:
    wheel, the reading is replaced, and that is all. Anything else wakes the watch's task.
 2. The task counts: `rise` good answers in a row make it alive, `fall` failures in a row make it dead, a definite one
    counts as `fall` (S67); `unknown` counts as nothing and never changes the level. Until the matter is decided it asks
-   again after `fast_s`.
+   again after `fast_s`. The first failure of such a run is told as a suspicion, so that providers are asked meanwhile.
 3. An edge is posted once (S64). While an online is being confirmed only the edge to alive is, and checks come quickly.
 4. At most one round is under way (S65); the next regular one is put off until it has answered.
 5. The regular rounds that piled up while we were stopped are not run all at once: each is left out, once, and comes in
@@ -18,14 +18,15 @@ import asyncio
 import math
 from typing import Protocol
 
-from probe.lifecycle.events import Probed, Trigger
-from probe.monitor.cache import Reading
+from probe.lifecycle.events import Probed, Suspected, Trigger
+from probe.monitor.cache import Reading, listener_gone
+from probe.monitor.measuring import Measuring
 from probe.monitor.plan import ProbePlan
 from probe.monitor.rounds import Round
 from probe.monitor.surroundings import Surroundings
-from probe.monitor.target import Result, Target
+from probe.monitor.target import Result
 from probe.monitor.wheel import NOWHERE
-from probe.values import Incarnation, Outcome, Reason, Stage, Verdict, evidence_of
+from probe.values import Incarnation, Outcome, Reason, Stage, Verdict
 
 CONFIRM_FIRST_S = 0.05  # doubled until it reaches the plan's `fast_s`
 
@@ -42,15 +43,17 @@ class Watch:
     """One watched resource; an entry of the wheel, and the state of its task."""
 
     __slots__ = ("_again", "_around", "_asking", "_bad", "_calm", "_confirm_s", "_good", "_good_at", "_left_out",
-                 "_news", "_phase", "_single", "_told_at", "_trigger", "_unknown", "_wake", "_when", "alive",
-                 "confirming", "gone", "incarnation", "plan", "reading", "rounds", "task", "tick")  # fmt: skip
+                 "_looking", "_measuring", "_news", "_phase", "_single", "_told_at", "_trigger", "_unknown", "_wake",
+                 "_when", "alive", "confirming", "gone", "incarnation", "plan", "reading", "rounds", "task",
+                 "tick")  # fmt: skip
 
     def __init__(
         self, around: Surroundings, plan: ProbePlan, incarnation: Incarnation, alive: bool | None, confirming: bool
     ) -> None:
         self._around = around
         self.plan = plan
-        self._single = _single(plan)
+        self._single = plan.single
+        self._looking = around.looking(plan, self._answered, self.check_now)
         self.incarnation = incarnation
         self.alive = alive
         self.confirming = confirming
@@ -71,11 +74,18 @@ class Watch:
         self._wake: asyncio.Future[None] | None = None
         self._phase = 0.0  # of the next regular round; chosen with the first reading
         self._left_out = False  # the last regular round
+        self._measuring = Measuring(around)
         self._when = 0.0  # what was put into the wheel last
 
     def __repr__(self) -> str:
         level = {None: "undecided", True: "alive", False: "not alive"}[self.alive]
         return f"<Watch {self.plan.id} {level} after {self.rounds} rounds{', gone' if self.gone else ''}>"
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What runs for this resource: its task, and a look that has not returned."""
+        look = None if self._looking is None else self._looking.look
+        return [task for task in (self.task, look) if task is not None]
 
     # --- what the monitors ask ---
 
@@ -90,8 +100,14 @@ class Watch:
         self._when = now = self._around.clock.now()
         self.due(now)
 
-    def verify(self, trigger: Trigger, at: float | None = None, *, suspected: bool = True) -> None:
-        """Check ahead of the schedule; an event that `suspected` this resource is the first of `fall` (S67)."""
+    def verify(self, trigger: Trigger, at: float | None = None, *, suspected: bool = True, anew: bool = False) -> None:
+        """Check ahead of the schedule; an event that `suspected` this resource is the first of `fall` (S67).
+
+        `anew`: a dialogue under way is begun again, unless a failure counts already; a look is not, it may hang on.
+        """
+        if anew and self._asking is not None and self._looking is None and self.alive and not self._bad:
+            self._asking.cancel()
+            self._asking = None
         if self.alive and suspected:
             self._bad = max(self._bad, 1)
         if trigger is not Trigger.PROBE and trigger is not self._trigger:  # the first word of several counts
@@ -118,7 +134,10 @@ class Watch:
         now = self._around.clock.now()
         changed = plan.period_s != self.plan.period_s
         self.plan = plan
-        self._single = _single(plan)
+        self._single = plan.single
+        if self._looking is not None:
+            self._looking.cancel()  # what hangs is not waited for by the new plan
+        self._looking = self._around.looking(plan, self._answered, self.check_now)
         if self.reading is not None:
             self.reading = self.reading._replace(fresh_s=plan.fresh_s)
             if changed:
@@ -134,12 +153,13 @@ class Watch:
     def end(self) -> None:
         """Stop: no check after this (S68)."""
         self.gone = True
+        self._measuring.believe(self.plan)
         self._around.wheel.cancel(self)
         if self._asking is not None:
             self._asking.cancel()
             self._asking = None
-        if self.task is not None:
-            self.task.cancel()
+        for task in self.tasks:
+            task.cancel()
 
     # --- the steady round ---
 
@@ -151,6 +171,8 @@ class Watch:
         asking: Asking
         if self._single is not None:
             asking = around.engine.dial(self._single, self._answered, self._parted)
+        elif self._looking is not None:
+            asking = self._looking.start()
         else:
             asking = several = Round(around.engine, around.names, self.plan, self._answered, self._parted)
             several.start()
@@ -174,7 +196,7 @@ class Watch:
         if result.verdict.reason is not _MATCHED or result.parts:
             result = self._around.evidence.keep(self.plan.id, result)
         before, self.reading = self.reading, Reading(self.alive, result, self.rounds, self.plan.fresh_s)
-        self._measure(result)
+        self._measuring.count(self.plan, result, self._when, may_be_doubted=bool(self.alive))
         if self._calm and (
             result.verdict.reason is _MATCHED
             if self.alive
@@ -202,25 +224,6 @@ class Watch:
         self._when = when
         self._around.wheel.add(self, when)
 
-    def _measure(self, result: Result) -> None:
-        metrics, id, protocol = self._around.metrics, self.plan.id, self.plan.protocol
-        self._around.health.rounds += 1
-        metrics.attempt(id)
-        metrics.ran(id, self._around.clock.wall())
-        metrics.lag(max(0.0, result.started - self._when))
-        for part in result.parts or (result,):
-            for stage, seconds in part.stages:
-                metrics.stage(protocol, stage, seconds)
-            if part.tls is not None:
-                metrics.certificate(id, part.target.binding, part.tls.not_after, part.tls.verified)
-        verdict = result.verdict
-        if verdict.reason is not _MATCHED:
-            if verdict.outcome is Outcome.FAILED:
-                metrics.failure(id, verdict.stage or Stage.CONNECT, verdict.reason)
-            else:
-                metrics.unknown(id, verdict.reason)
-                self._around.health.unknown(verdict.reason)
-
     def _parted(self, seconds: float) -> None:
         if seconds:
             self._around.metrics.stage(self.plan.protocol, Stage.QUIT, seconds)
@@ -246,15 +249,19 @@ class Watch:
         plan = self.plan
         match verdict.outcome:
             case Outcome.ALIVE:
+                self._measuring.believe(self.plan)
                 self._bad = self._unknown = 0
                 self._good += 1
                 if not self.alive and self._good >= plan.rise:
                     self._edge(True, verdict)
             case Outcome.FAILED:
+                first = not self._bad
                 self._good = self._unknown = 0
                 self._bad += plan.fall if verdict.definite else 1
                 if self.alive is not False and not self.confirming and self._bad >= plan.fall:
                     self._edge(False, verdict)
+                elif first and self.alive:
+                    self._around.post(Suspected(plan.id, self.incarnation))
             case Outcome.UNKNOWN:
                 self._unknown += 1
 
@@ -265,28 +272,28 @@ class Watch:
             if alive:
                 trigger = Trigger.PROBE  # the kernel tells deaths; that it lives we found by asking
             elif verdict.reason is Reason.CONNECT_REFUSED:
-                verdict = _listener_gone(verdict, self.reading)
+                verdict = listener_gone(verdict, self.reading)
         if trigger is Trigger.PROBE:
             seen_at = None if alive else self._good_at
         edge = Probed(self.plan.id, self.incarnation, alive, verdict, trigger, seen_at)
-        if alive or not self._around.common.hold(self, edge):
+        if alive or self._looking is not None or not self._around.common.hold(self, edge):
+            self._measuring.believe(self.plan)
             self._set_level(alive)
             self._around.post(edge)
 
     def publish(self, edge: Probed) -> None:
         """Tell a failure that was held (`common.py`), unless it is out of date."""
+        self._measuring.believe(self.plan)
         if self._fails and self.alive is not False:
             self._set_level(False)
             self._around.post(edge)
 
-    def doubt(self, edge: Probed, verdict: Verdict) -> None:
+    def doubt(self, verdict: Verdict) -> None:
         """Take a failure that was held, with the ones that led to it, for unknown; ask again in the next period."""
         around, reading = self._around, self._fails
         if reading is None:
             return
-        for _ in range(1 if edge.verdict.definite else self.plan.fall):
-            around.metrics.unknown(self.plan.id, verdict.reason)
-            around.health.unknown(verdict.reason)
+        self._measuring.doubt(self.plan, verdict.reason)
         self.reading = reading._replace(result=reading.result._replace(verdict=verdict))
         if self._asking is None:
             around.wheel.cancel(self)
@@ -319,6 +326,7 @@ class Watch:
 
     def _rest(self, now: float) -> None:
         self._calm = True
+        self._measuring.believe(self.plan)
         self._trigger, self._told_at = Trigger.PROBE, None
         self._good = self._bad = 0
         self._put(self._next_phase(now))
@@ -336,15 +344,3 @@ class Watch:
         if counting or (self._unknown == 1 and not (self.alive is not None and stalled)):
             return self.plan.fast_s
         return None
-
-
-def _single(plan: ProbePlan) -> Target | None:
-    """Return the target that can be dialled without a round, if the plan has just one and knows its address."""
-    target = plan.targets[0]
-    return target if len(plan.targets) == 1 and target.name is None else None
-
-
-def _listener_gone(refused: Verdict, reading: Reading | None) -> Verdict:
-    """Say what is known: the kernel told that a listener died, and nobody has taken its place."""
-    where = "" if reading is None else f" on {reading.address}"
-    return Verdict(Reason.LISTENER_GONE, evidence_of(f"nobody listens{where} any more"), refused.stage)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probe.lifecycle import actions
 from probe.lifecycle.blame import HOLD_S
-from probe.lifecycle.events import Configured, Event, Owned, Probed, Tick
+from probe.lifecycle.events import Configured, Event, Owned, Probed, Suspected, Tick
 from probe.lifecycle.step import step
 from probe.lifecycle.world import Record, Transition, World
-from probe.values import Reason, ResourceId, State, Verdict
+from probe.values import Incarnation, Reason, ResourceId, State, Verdict
 from tests.scenarios.language import GROUP, spec
 
 EXAMPLES = settings(max_examples=150, deadline=None)
@@ -42,6 +44,7 @@ class Watched:
         self.now = 0.0
         self.told: list[Transition] = []
         self.asked: set[str] = set()  # whose check is asked for ahead of its time
+        self.asked_anew: set[str] = set()  # of them, those whose check under way is begun again
         self.happen(Configured(tuple(spec(name, "smtp", "none", providers) for name, providers in graph.items())))
         self.happen(Owned(GROUP, here=True))
         for name in graph:
@@ -53,13 +56,21 @@ class Watched:
         decision = step(self.world, event, self.now)
         self.world.apply(decision)
         self.told += decision.transitions
-        self.asked |= {action.id.name for action in decision.actions if isinstance(action, actions.Verify)}
+        for action in decision.actions:
+            if isinstance(action, actions.Verify):
+                self.asked.add(action.id.name)
+                (self.asked_anew.add if action.anew else self.asked_anew.discard)(action.id.name)
 
     def answer(self, name: str, *, alive: bool) -> None:
         """Tell the edge of one resource's checks."""
         self.asked.discard(name)
         record = self.record(name)
         self.happen(Probed(record.id, record.incarnation, alive, GOOD if alive else BAD))
+
+    def suspect(self, name: str) -> None:
+        """Tell a resource's first failed check, which is no edge yet."""
+        record = self.record(name)
+        self.happen(Suspected(record.id, record.incarnation))
 
     def pass_time(self, seconds: float) -> None:
         """Let time go by, with a tick whenever something is due."""
@@ -72,6 +83,13 @@ class Watched:
     def record(self, name: str) -> Record:
         """Return what the core knows of one."""
         return self.world.records[ResourceId(GROUP, name)]
+
+    def below(self, name: str) -> set[str]:
+        """Name everything that the resource stands on."""
+        found: set[str] = set()
+        for provider in self.graph[name]:
+            found |= {provider} | self.below(provider)
+        return found
 
     def standing_on(self, name: str) -> list[str]:
         """List the resource and everything that stands on it."""
@@ -134,10 +152,7 @@ def test_a_child_is_held_until_its_providers_were_asked(graph: Graph, data: st.D
     watched = Watched(graph)
     name = data.draw(st.sampled_from(sorted(graph)))
     watched.answer(name, alive=False)
-    below: set[str] = set()
-    for each in reversed(graph):  # dependents before what they stand on
-        if each == name or each in below:
-            below |= set(graph[each])
+    below = watched.below(name)
     assert watched.asked == below
     assert bool(watched.told) == (not below)
     watched.pass_time(HOLD_S)
@@ -191,3 +206,101 @@ def test_when_the_cause_is_back_its_children_are_asked_first(graph: Graph, data:
     watched.pass_time(2 * HOLD_S)
     assert watched.causes() == []
     assert {edge.id.name: edge.to for edge in watched.told} == dict.fromkeys(watched.standing_on(root), State.ONLINE)
+
+
+@EXAMPLES
+@given(graphs(), st.data())
+def test_a_suspicion_has_everything_below_asked_anew_and_says_nothing(graph: Graph, data: st.DataObject) -> None:
+    """Before a child is failed its whole chain is asked, from now on; no state, no blame and no time changes by it."""
+    watched = Watched(graph)
+    name = data.draw(st.sampled_from(sorted(graph)))
+    before = dict(watched.world.records)
+    watched.suspect(name)
+    assert watched.asked == watched.asked_anew == watched.below(name)
+    assert watched.told == []
+    assert watched.world.records == before
+    assert watched.world.next_due() is None
+
+
+@EXAMPLES
+@given(graphs(), st.data())
+def test_nobody_is_suspected_for_a_fault_that_is_known(graph: Graph, data: st.DataObject) -> None:
+    """What is failed asks for nobody; what stands on a failed provider asks for nobody either; the past is no news."""
+    watched = Watched(graph)
+    root = data.draw(st.sampled_from(sorted(graph)))
+    fail_all(watched, data, root)
+    watched.pass_time(2 * HOLD_S)
+    watched.asked.clear()
+    for name in watched.standing_on(root):
+        watched.suspect(name)
+    well = [name for name in graph if name not in watched.standing_on(root)]
+    for name in well:
+        record = watched.record(name)
+        watched.happen(Suspected(record.id, Incarnation(record.incarnation - 1)))
+    assert watched.asked == set()
+
+
+FIRST_S, AGAIN_S = 5.0, 1.0  # how long a check hangs, and how soon it is repeated: the defaults
+
+
+class Asking(Watched):
+    """A world whose checks take their time: each resource is asked by the rules of a watch, with equal time-outs.
+
+    A frozen one answers nothing: its check fails `FIRST_S` after it began. All others answer at once.
+    """
+
+    def __init__(self, graph: Graph, frozen: list[str]) -> None:
+        super().__init__(graph)
+        self.frozen = frozen
+        self.ends: dict[str, float] = {}  # of the check under way
+        self.bad = dict.fromkeys(graph, 0)
+
+    def begin(self, name: str) -> None:
+        """Begin a regular check, unless one is under way."""
+        if self.record(name).state is State.ONLINE and name in self.frozen:
+            self.ends.setdefault(name, self.now + FIRST_S)
+
+    def obey(self) -> None:
+        """Ask whom the core wants asked."""
+        for name in self.asked & set(self.frozen):
+            if name in self.asked_anew and name in self.ends and not self.bad[name]:
+                del self.ends[name]
+            self.bad[name] = max(self.bad[name], 1)
+            if self.ends.get(name, math.inf) > self.now + FIRST_S:  # none is under way, it waits at most to be repeated
+                self.ends[name] = self.now + FIRST_S
+        self.asked.clear()
+        self.asked_anew.clear()
+
+    def fail(self, name: str) -> None:
+        """Let the check under way fail."""
+        self.bad[name] += 1
+        if self.bad[name] >= 2:
+            del self.ends[name]
+            self.answer(name, alive=False)
+        else:
+            self.ends[name] = self.now + AGAIN_S + FIRST_S  # the next one begins in AGAIN_S
+            self.suspect(name)
+        self.obey()
+
+
+@EXAMPLES
+@given(graphs(), st.data())
+def test_with_equal_time_outs_a_frozen_provider_is_told_first(graph: Graph, data: st.DataObject) -> None:
+    """Whatever the phases over the period: the frozen one is the only failure by itself, and nobody is told twice."""
+    root = data.draw(st.sampled_from(sorted(graph)))
+    watched = Asking(graph, Watched(graph).standing_on(root))
+    begin = [(data.draw(st.floats(0, 10)), name) for name in watched.frozen]
+    while begin or watched.ends:
+        at, name, first = min(
+            [(at, name, True) for at, name in begin] + [(t, n, False) for n, t in watched.ends.items()]
+        )
+        watched.pass_time(at - watched.now)
+        if first:
+            begin.remove((at, name))
+            watched.begin(name)
+        else:
+            watched.fail(name)
+    watched.pass_time(2 * HOLD_S)
+    assert watched.causes() == [root]
+    assert sorted(edge.id.name for edge in watched.told) == sorted(watched.frozen)
+    watched.check_blame()

@@ -14,7 +14,7 @@ from probe.environment import Environment, Network
 from probe.environment.clock import LoopClock, SystemRandomness
 from probe.environment.files import RealFiles
 from probe.environment.network import RealNetwork
-from probe.lifecycle.events import Probed
+from probe.lifecycle.events import Probed, Suspected
 from probe.monitor.engine import Engine
 from probe.monitor.monitor import Monitors
 from probe.monitor.plan import Plans, ProbePlan
@@ -94,9 +94,16 @@ class Rig:
         self.network = cast("SimNetwork", environment.network)
         self.counted = Counted()
         self.posted: list[Probed] = []
+        self.suspected: list[Suspected] = []
         self.monitors = Monitors(
-            environment, self.loop.create_task, self.posted.append, self.counted, max_in_flight=max_in_flight
+            environment, self.loop.create_task, self._take, self.counted, max_in_flight=max_in_flight
         )
+
+    def _take(self, event: Probed | Suspected) -> None:
+        if isinstance(event, Probed):
+            self.posted.append(event)
+        else:
+            self.suspected.append(event)
 
     async def until(self, at: float) -> None:
         """Let virtual time pass until `at` seconds after the start."""

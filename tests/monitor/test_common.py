@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from probe.monitor.common import OWN_TIMEOUT_S, WATCHED_MIN
+from probe.monitor.common import LOOK_MAX_S, OWN_TIMEOUT_S, SAMPLE_MAX, WATCHED_MIN
 from probe.values import Reason
 from tests.monitor.rig import FIRST, Rig, plan_of, simulate, virtual_server
 from tests.sim.servers import Fault, Server
@@ -43,6 +43,7 @@ def test_what_cuts_us_off_fails_nobody(fault: Fault, caplog: pytest.LogCaptureFi
         assert all(reading is not None and reading.alive is True for reading in readings)
         assert {reason for _, reason in rig.counted.unknowns} == {Reason.PROBER_FORBIDDEN}
         assert len(rig.counted.unknowns) == len(servers)
+        assert rig.counted.failures == {}, "what is doubted is not counted as a failure either"
         for server in (own, *servers):
             server.fault = Fault.NONE
         await rig.until(90.0)
@@ -71,15 +72,67 @@ def test_a_real_failure_among_doubts_is_told_once_we_are_reachable() -> None:
 
     async def body(rig: Rig) -> None:
         own, servers = await begin(rig, 6)
-        own.fault = Fault.BLACKHOLE
         servers[0].close()
+        for server in (own, *servers[1:]):
+            server.fault = Fault.BLACKHOLE
         await rig.until(40.0)
         assert rig.posted == []
-        own.fault = Fault.NONE
+        for server in (own, *servers[1:]):
+            server.fault = Fault.NONE
         await rig.until(40.0 + 10.5 + OWN_TIMEOUT_S)
         assert [edge.id.name for edge in rig.posted] == ["smtp-0"]
 
     simulate(body)
+
+
+@pytest.mark.parametrize("dead", [1, 3])
+def test_fewer_than_most_are_told_although_our_own_listener_is_out_of_reach(dead: int) -> None:
+    """Up to half of six die while nobody reaches our own listener: the others answer, so it is no common cause."""
+
+    async def body(rig: Rig) -> None:
+        own, servers = await begin(rig, 6)
+        own.fault = Fault.BLACKHOLE
+        for server in servers[:dead]:
+            server.close()
+        await rig.until(SETTLED_S + 10.0 + OWN_TIMEOUT_S + LOOK_MAX_S + OWN_TIMEOUT_S)
+        assert sorted(edge.id.name for edge in rig.posted) == [f"smtp-{number}" for number in range(dead)]
+        assert {id.name for id, _, _ in rig.counted.failures} == {f"smtp-{number}" for number in range(dead)}
+
+    simulate(body)
+
+
+def test_before_fewer_are_told_the_others_are_asked() -> None:
+    """The first one that a cut reaches fails alone: the others are asked then and there, not in their next round."""
+
+    async def body(rig: Rig) -> None:
+        own, servers = await begin(rig, 6)
+        for server in (own, *servers):
+            server.fault = Fault.REFUSE
+        before = sum(rig.counted.attempts.values())
+        while not rig.counted.unknowns:
+            await rig.until(rig.loop.time() + 0.05)
+        assert rig.counted.unknowns.total() > 1
+        assert sum(rig.counted.attempts.values()) - before >= len(servers)
+        assert rig.posted == []
+
+    simulate(body)
+
+
+def test_of_many_a_sample_decides() -> None:
+    """Two hundred resources behind one cut: nobody is told, and no more than a sample is asked ahead of its time."""
+
+    async def body(rig: Rig) -> None:
+        own, servers = await begin(rig, 200)
+        for server in (own, *servers):
+            server.fault = Fault.REFUSE
+        before = sum(rig.counted.attempts.values())
+        while not rig.counted.unknowns:
+            await rig.until(rig.loop.time() + 0.01)
+        assert sum(rig.counted.attempts.values()) - before < 2 * SAMPLE_MAX
+        await rig.until(60.0)
+        assert rig.posted == []
+
+    simulate(body, max_in_flight=400)
 
 
 def test_few_resources_are_believed_without_asking() -> None:

@@ -10,6 +10,7 @@ core answered. `LOOKSALIVE_REWRITE_SCENARIOS=1` writes the answers anew, to be r
     started|stopped NAME [op=N]          the controller's answer to its last operation, or to operation N
     failed NAME REASON [op=N]            the controller's refusal
     alive NAME [inc=N] | dead NAME REASON [inc=N]     an edge from the monitor
+    suspect NAME [inc=N]   a check failed, the first of a run that is no edge yet
     exited NAME [inc=N]    the process ended by itself
     found NAME             an earlier run of ours left it running
     pass SECONDS           time goes by, ticking whenever something is due
@@ -51,6 +52,7 @@ from probe.lifecycle.events import (
     Progressed,
     Started,
     Stopped,
+    Suspected,
     Tick,
     Upgraded,
     Verb,
@@ -159,6 +161,9 @@ class Scenario:
 
     def _dead(self, words: list[str]) -> list[str]:
         return self.step(Probed(self._id(words), self._incarnation(words), False, Verdict(Reason(words[1]))))
+
+    def _suspect(self, words: list[str]) -> list[str]:
+        return self.step(Suspected(self._id(words), self._incarnation(words)))
 
     def _exited(self, words: list[str]) -> list[str]:
         return self.step(Exited(self._id(words), self._incarnation(words), Verdict(Reason.PROCESS_GONE)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from bindings.model import Binding, Protocol, Resource, VirtualServer
 from probe.environment import Environment
-from probe.lifecycle.events import Probed
+from probe.lifecycle.events import Probed, Suspected
 from probe.monitor.monitor import Monitors
 from probe.monitor.plan import Plans
 from probe.values import Incarnation, Reason, ResourceId, Stage
@@ -127,8 +127,10 @@ class Day:
     def network(self) -> SimNetwork:
         return self.run.network
 
-    def post(self, event: Probed) -> None:
-        """Take an edge."""
+    def post(self, event: Probed | Suspected) -> None:
+        """Take an edge; nobody stands on anybody, so a suspicion has no use."""
+        if isinstance(event, Suspected):
+            return
         now = self.environment.clock.now()
         self.watched[event.id].edges.append((now, event))
         self.machine.note(f"{event.id} {event.alive} {event.verdict}")
