@@ -27,10 +27,8 @@ def _grpc(server: VirtualServer, binding: Binding, headers: Mapping[str, str] | 
     """Build a check whose library is an extra, and costs who does not use it nothing."""
     try:
         from probe.checks.grpc import GrpcCheck  # noqa: PLC0415 - as said
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"gRPC cannot be spoken: the package {error.name} is missing; install looksalive[grpc]"
-        ) from None
+    except ModuleNotFoundError:
+        raise ValueError("gRPC cannot be spoken: the package h2 is missing; install looksalive[grpc]") from None
     return GrpcCheck(server, binding, headers)
 
 

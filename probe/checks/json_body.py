@@ -62,16 +62,16 @@ class JsonCheck(HttpCheck):
         if not isinstance(active, list):
             return _verdict(Reason.HTTP_MALFORMED, f'the body is no list and has no list "{ACTIVE}"')
         if self.subject in active:
-            return _verdict(Reason.MATCHED, f'"{self.subject}" is active')
+            return _verdict(Reason.MATCHED, f"{self.subject} is active")
         names = ", ".join(str(name) for name in active[:NAMES_SHOWN_MAX] if isinstance(name, str))
         more = ", ..." if len(active) > NAMES_SHOWN_MAX else ""
-        return _verdict(Reason.NOT_SERVING, f'"{self.subject}" is none of the {len(active)} active: {names}{more}')
+        return _verdict(Reason.NOT_SERVING, f"{self.subject} is none of the {len(active)} active: {names}{more}")
 
     def _judged_handle(self, document: object) -> Verdict:
         handle = document.get(HANDLE) if isinstance(document, dict) else document
         if handle is None:
-            return _verdict(Reason.INDEX_INVALID, f'no handle of the index "{self.subject}"')
-        return _verdict(Reason.MATCHED, f'the index "{self.subject}" has a handle')
+            return _verdict(Reason.INDEX_INVALID, f"no handle of the index {self.subject}")
+        return _verdict(Reason.MATCHED, f"the index {self.subject} has a handle")
 
 
 class JsonConversation(HttpConversation):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 URLS_MAX = 1000
 URLS_AT_ONCE = 32  # each has an engine of its own
 NAME = "check"  # of the virtual server that a URL becomes
+BEYOND_THE_STORE = ("subject", "body_json")  # properties that come from a resource's type, not from metabase.json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +101,7 @@ def _asked(url: str, parser: argparse.ArgumentParser) -> Asked:
 def _refuse_useless(said: Said, protocols: set[str], what: str, parser: argparse.ArgumentParser) -> None:
     """Refuse an option that none of what is asked has any use for: it would be believed to matter."""
     for option, _ in said:
-        if not protocols & set(option.row.protocols):
+        if not protocols & set(option.protocols):
             known = ", ".join(option.row.protocols)
             parser.error(f"{option.flag}: is for {known}; no {what} speaks that")
 
@@ -110,8 +111,9 @@ def _server(asked: Asked, said: Said, parser: argparse.ArgumentParser) -> Virtua
     from bindings.metabase import SCHEMA_VERSION, read_metabase
     from bindings.mistakes import Mistakes
 
-    key = f"/{asked.protocol}/{NAME}"
-    properties = {**asked.properties, **key_of(said, asked.protocol)}
+    key = f"/{'tcp' if asked.protocol == 'grpc' else asked.protocol}/{NAME}"
+    own = {name: value for name, value in asked.properties.items() if name not in BEYOND_THE_STORE}
+    properties = {**own, **key_of(said, asked.protocol)}
     properties["secure_bindings" if asked.secure else "bindings"] = [asked.binding]
     document = {"schema_version": SCHEMA_VERSION, "keys": {key: properties}}
     mistakes = Mistakes("")
@@ -127,7 +129,21 @@ def _server(asked: Asked, said: Said, parser: argparse.ArgumentParser) -> Virtua
             Pattern(server.body_match)
         except ValueError as error:
             parser.error(f"--body-match: {safe(error)}")
-    return server
+    return _beyond_the_store(asked, server, parser)
+
+
+def _beyond_the_store(asked: Asked, server: VirtualServer, parser: argparse.ArgumentParser) -> VirtualServer:
+    """Add what no key of the metabase has: the protocol grpc, who is asked about, how a JSON body is judged."""
+    from typing import get_args
+
+    from msgspec.structs import replace
+
+    from bindings.model import JsonJudgement
+
+    subject, judged = asked.properties.get("subject", ""), asked.properties.get("body_json")
+    if not isinstance(subject, str) or judged not in (None, *get_args(JsonJudgement)):
+        parser.error(f"{asked.url} has a subject or a body_json that no check knows")
+    return replace(server, protocol=asked.protocol, subject=subject, body_json=judged)
 
 
 def _sentence(asked: Asked, problem: StoreProblem) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from bindings.model import PROTOCOLS
 from bindings.properties import PROPERTIES, Headers, Property
 from bindings.rules import Choice, Fields, ListOf, Number, OneOrMore, Rule, Switch, Whole
 
@@ -44,6 +45,12 @@ class Option(NamedTuple):
     path: tuple[str, ...]  # ("tls", "ca_file")
     rule: Rule
     row: Property
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Name the protocols that have any use for it: what all of the store's have, gRPC has, too."""
+        known = self.row.protocols
+        return (*known, "grpc") if set(known) == set(PROTOCOLS) else known
 
     @property
     def dest(self) -> str:
@@ -132,7 +139,7 @@ def _about(option: Option) -> str:
     if option.repeats:
         about += "; may be repeated"
     protocols = option.row.protocols
-    return about if len(protocols) == 6 else f"{about} ({', '.join(protocols)})"
+    return about if len(protocols) == len(PROTOCOLS) else f"{about} ({', '.join(protocols)})"
 
 
 Said = Sequence[tuple[Option, Any]]
@@ -148,7 +155,7 @@ def key_of(said: Said, protocol: str) -> dict[str, object]:
     """Make a key of the metabase from what was said, as far as the protocol has it."""
     key: dict[str, Any] = {}
     for option, value in said:
-        if protocol in option.row.protocols:
+        if protocol in option.protocols:
             inside = key
             for name in option.path[:-1]:
                 inside = inside.setdefault(name, {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 # scheme -> (protocol, TLS on connect, port by RFC 6335's registry; None where there is none)
 SCHEMES: dict[str, tuple[str, bool, int | None]] = {
@@ -17,6 +17,8 @@ SCHEMES: dict[str, tuple[str, bool, int | None]] = {
     "http": ("http", False, 80),
     "https": ("http", True, 443),
     "tcp": ("tcp", False, None),
+    "grpc": ("grpc", False, None),
+    "grpcs": ("grpc", True, None),
 }
 UNIX = "+unix"
 URL_CHARS_MAX = 4096
@@ -30,7 +32,7 @@ class Asked(NamedTuple):
     protocol: str
     binding: str  # as in the store
     secure: bool
-    properties: dict[str, object]  # that the URL itself brings: the path
+    properties: dict[str, object]  # that the URL itself brings: the path, or the service that grpc asks about
 
 
 def read_url(url: str) -> Asked:
@@ -52,8 +54,8 @@ def read_url(url: str) -> Asked:
         raise ValueError(f"has an IPv6 address without brackets; write {scheme}://[::1]:25")
     if not parts.hostname:
         raise ValueError(f"names no host; write {scheme}://127.0.0.1")
-    if protocol != "http" and (parts.path not in ("", "/") or parts.query):
-        raise ValueError(f"has a path, which {scheme} does not know")
+    if (protocol != "http" and parts.query) or (protocol not in ("http", "grpc") and parts.path not in ("", "/")):
+        raise ValueError(f"has a path or a query, which {scheme} does not know")
     number = _port(parts, port)
     if number is None:
         raise ValueError(f"has no port; write {url.rstrip('/')}:PORT")
@@ -61,6 +63,8 @@ def read_url(url: str) -> Asked:
     properties: dict[str, object] = {}
     if protocol == "http":
         properties["path"] = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    elif protocol == "grpc" and len(parts.path) > 1:
+        properties["subject"] = unquote(parts.path[1:])
     return Asked(url, scheme, protocol, f"{host}:{number}", secure, properties)
 
 

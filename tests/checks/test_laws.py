@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probe.checks.conversation import Check
-from tests.checks import transcripts
+from tests.checks import grpc_transcripts, transcripts
 from tests.checks.drive import SECURED, Piece, check_of, drive
 
 # name -> (check, the transcripts of its protocol)
@@ -30,6 +30,9 @@ CHECKS: dict[str, tuple[Check, list[list[Piece]]]] = {
     "http body": (check_of("http", body_match="w[e]ll"), transcripts.HTTP_BODY + transcripts.HTTP),
     "http body end": (check_of("http", body_match="well$"), transcripts.HTTP_BODY),
     "http body empty": (check_of("http", body_match=""), transcripts.HTTP_BODY),
+    "http active": (check_of("http", subject="evs1", body_json="active"), transcripts.HTTP_JSON + transcripts.HTTP),
+    "http handle": (check_of("http", subject="evs1", body_json="handle"), transcripts.HTTP_JSON),
+    "grpc": (check_of("grpc", subject="evs1"), grpc_transcripts.GRPC),
     "tcp": (check_of("tcp"), transcripts.TCP),
     "tcp expecting": (check_of("tcp", expect=("SSH-2.0-",)), transcripts.TCP),
 }
@@ -39,7 +42,8 @@ NOISE = st.one_of(
     st.lists(
         st.sampled_from(
             b"220|220-|250 STARTTLS|\r\n|\n|\r| |-|554 |+OK|-ERR|.|* OK|* BYE|a1 OK|a2 NO|HTTP/1.1 |200|100| OK|X: y"
-            b"|Content-Length: 3|0|3|Transfer-Encoding: chunked|well|\x00|\xff".split(b"|")
+            b"|Content-Length: 3|0|3|Transfer-Encoding: chunked|well|\x00|\xff|null|[|]|\"evs1\"".split(b"|")
+            + grpc_transcripts.FRAMES
         ),
         max_size=40,
     ).map(b"".join),

@@ -16,9 +16,15 @@ def test_every_protocol_has_a_check(protocol: str) -> None:
     assert bool(drive(check, []).sent) == (protocol == "http")
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_grpc_has_its_check_and_no_key_in_the_store() -> None:
+    """S13, S23: gRPC is a protocol of resource types alone, and its client speaks first."""
+    assert "grpc" not in PROTOCOLS
+    assert check_of("grpc").speaks_first
+
+
+@pytest.mark.parametrize("protocol", [*PROTOCOLS, "grpc", "json"])
 def test_checks_and_conversations_are_slotted(protocol: str) -> None:
     """A hundred thousand checks and their conversations carry no dict each."""
-    check = check_of(protocol)
+    check = check_of("http", body_json="active") if protocol == "json" else check_of(protocol)
     assert not hasattr(check, "__dict__")
     assert not hasattr(check.begin(), "__dict__")

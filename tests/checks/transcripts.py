@@ -159,6 +159,25 @@ HTTP_BODY: list[list[Piece]] = [
     [b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 65_536, ENDED],
     [b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 65_537, ENDED],
 ]
+JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
+HTTP_JSON: list[list[Piece]] = [
+    [JSON + b'{"active": ["evs1", "evs2"]}', ENDED],
+    [JSON + b'["evs2", "evs1"]', ENDED],
+    [JSON + b'{"active": ["evs2"]}', ENDED],
+    [JSON + b'{"active": "evs1"}', ENDED],
+    [JSON + b'{"handle": 7}', ENDED],
+    [JSON + b'{"handle": null}', ENDED],
+    [JSON + b"null", ENDED],
+    [JSON + b'{"active": ["evs1"', ENDED],
+    [JSON + b"[" * 5000, ENDED],
+    [JSON + b"\xff", ENDED],
+    [JSON, ENDED],
+    [JSON + b" " * 65_537, ENDED],
+    [CHUNKED + b'8\r\n["evs1"]\r\n0\r\n\r\n'],
+    [CHUNKED + b'7\r\n["evs1"\r\n', ENDED],
+    [b"HTTP/1.1 500 Oh\r\n\r\n[]", ENDED],
+    [b"HTTP/1.1 302 Found\r\n\r\n", ENDED],
+]
 TCP: list[list[Piece]] = [
     [b"SSH-2.0-OpenSSH_9.2p1\r\n"],
     [b"RFB 003.008\n"],

@@ -15,7 +15,7 @@ from bindings.model import VirtualServer
 from bindings.properties import PROPERTIES
 from probe.cli import main
 from probe.cli.arguments import COMMANDS, EXIT_OK, EXIT_PROBE_FAILED, EXIT_PROBE_UNKNOWN, command_parser
-from probe.cli.check import add_arguments
+from probe.cli.check import BEYOND_THE_STORE, add_arguments
 from probe.cli.properties import FROM_URL, OPTIONS, WITHOUT_EFFECT, key_of, place_of, said_properties
 
 Talk = Callable[[socket.socket], object]
@@ -274,7 +274,7 @@ def test_bad_usage_is_exit_3_and_names_the_option(
 def test_every_property_of_the_store_is_an_option() -> None:
     """The options come from the store's table: none is missing, none is left over."""
     assert {option.row.name for option in OPTIONS} | set(FROM_URL) == {row.name for row in PROPERTIES}
-    known = {*VirtualServer.__struct_fields__, "secure_bindings"} - {"key", "protocol"}
+    known = {*VirtualServer.__struct_fields__, "secure_bindings"} - {"key", "protocol", *BEYOND_THE_STORE}
     assert {row.name for row in PROPERTIES} == known
     assert set(WITHOUT_EFFECT) <= known
     assert len({option.flag for option in OPTIONS}) == len(OPTIONS)

@@ -31,8 +31,8 @@ def test_the_usual_port_of_every_scheme(scheme: str) -> None:
 
 
 def test_every_scheme_is_tested() -> None:
-    """The table above misses none but tcp, which has no usual port."""
-    assert set(SCHEMES) - set(PORTS) == {"tcp"}
+    """The table above misses none but tcp and grpc, which have no usual port."""
+    assert set(SCHEMES) - set(PORTS) == {"tcp", "grpc", "grpcs"}
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,13 @@ def test_bindings(url: str, binding: str | None) -> None:
         assert read_url(url).binding == binding
 
 
+def test_the_path_of_grpc_is_the_service_asked_about() -> None:
+    """S23: grpc takes the service's name from the path, and asks about the whole server without one."""
+    asked = read_url("grpcs://[::1]:9090/mail%20store")
+    assert (asked.protocol, asked.secure, asked.properties) == ("grpc", True, {"subject": "mail store"})
+    assert read_url("grpc://a.example:9090/").properties == {}
+
+
 def test_path_and_query_are_asked_for() -> None:
     """http takes path and query from the URL."""
     assert read_url("http://a.example/x/y?z=1&t=%20").properties == {"path": "/x/y?z=1&t=%20"}
@@ -67,6 +74,8 @@ def test_path_and_query_are_asked_for() -> None:
         ("smtp:127.0.0.1", "write smtp://127.0.0.1:25"),
         ("ftp://a", "none of the schemes"),
         ("tcp://a", "write tcp://a:PORT"),
+        ("grpc://a/store", "has no port"),
+        ("grpc://a:1/store?x", "has a path or a query"),
         ("smtp://", "names no host"),
         ("smtp://:25", "names no host"),
         ("smtp://::1", "write smtp://[::1]:25"),
