@@ -20,6 +20,7 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_CANNOT_ASK = 3  # for the commands that ask a running service
+EXIT_UNUSABLE = 2  # for `replay`: a file that cannot be replayed, or not without a gap
 EXIT_STORE = 78  # EX_CONFIG of sysexits.h
 EXIT_INTERRUPTED = 130
 
@@ -127,6 +128,30 @@ COMMANDS: tuple[Command, ...] = (
         _VERB_EXITS,
     ),
     Command(
+        "upgrade",
+        "Take a resource offline, run its controller's upgrade, and bring it back; without any time-out.",
+        "verbs",
+        ("looksalive upgrade evs1/store --token-file token --wait --timeout 3600",),
+        _VERB_EXITS,
+    ),
+    Command(
+        "maintenance",
+        "Let a group alone: nothing is started, stopped or killed, whatever happens; watching goes on.",
+        "maintenance",
+        (
+            "looksalive maintenance evs1 --for 2h --owner anna --token-file token",
+            "looksalive maintenance evs1 --off --token-file token",
+        ),
+        ((EXIT_OK, "done"), (EXIT_FAILED, "refused"), *_ASKED),
+    ),
+    Command(
+        "move",
+        "Have another node take a group.",
+        "move",
+        ("looksalive move evs1 --to node2 --token-file token",),
+        ((EXIT_OK, "it moves"), (EXIT_FAILED, "refused: there is no such node, or no room there"), *_ASKED),
+    ),
+    Command(
         "drain",
         "Say that the stops to come are planned: nothing is restarted, nobody is to blame; for a preStop hook.",
         "drain",
@@ -138,6 +163,50 @@ COMMANDS: tuple[Command, ...] = (
             (EXIT_OK, "done; with --wait: and nothing is under way"),
             (EXIT_FAILED, "refused, or --timeout passed"),
             *_ASKED,
+        ),
+    ),
+    Command(
+        "drift",
+        "Show what differs between the store and the directory that other tools share, and mend it on request.",
+        "drift",
+        (
+            "looksalive drift --store /etc/looksalive",
+            "looksalive drift --store /etc/looksalive --policy push --directory ldaps://ldap.example.org/ou=mail,dc=example",
+            "looksalive drift --store ./store --policy pull --json",
+        ),
+        (
+            (EXIT_OK, "nothing differs; with --policy pull or push: any more"),
+            (EXIT_FAILED, "something differs, or the store refused the write"),
+            (EXIT_USAGE, "bad usage"),
+            (EXIT_CANNOT_ASK, "the directory cannot be asked, or refused"),
+            (EXIT_STORE, "the store has mistakes, or the directory's values would be some; every one is printed"),
+        ),
+    ),
+    Command(
+        "plan",
+        "Say what an event would lead to now, step by step; nothing is done.",
+        "plan",
+        (
+            "looksalive plan kill evs1/store",
+            "looksalive plan offline evs1 --json",
+            "looksalive plan reload ./edited --store /etc/looksalive",
+        ),
+        (
+            (EXIT_OK, "foreseen"),
+            (EXIT_FAILED, "it cannot happen, or would be refused"),
+            *_ASKED,
+            (EXIT_STORE, "with --store: the store has mistakes; every one is printed"),
+        ),
+    ),
+    Command(
+        "replay",
+        "Step recorded decisions again: the same, or the first one that is another now.",
+        "replay",
+        ("looksalive replay /var/lib/looksalive/history.sqlite3", "looksalive replay copy.sqlite3 --from 1200 --json"),
+        (
+            (EXIT_OK, "all the same"),
+            (EXIT_FAILED, "a decision differs; the first one is printed"),
+            (EXIT_UNUSABLE, "bad usage; the file cannot be used; or a gap kept some from being replayed"),
         ),
     ),
     Command(

@@ -63,12 +63,11 @@ class Difference:
 Memory = Mapping[str, float]  # since when, by `key_of`
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """What one comparison found, in the order of the ids."""
-
-    differences: tuple[Difference, ...] = ()
-    pending: tuple[ResourceId, ...] = ()  # the directory has not been told of these yet (S72)
+def as_object(one: Difference) -> dict[str, object]:
+    """Write a difference for JSON; a value that is not there is left out."""
+    values = {"store": one.in_store, "directory": one.in_directory}
+    told = {name: value for name, value in values.items() if value is not ABSENT}
+    return {"id": str(one.id), "kind": str(one.kind), "property": one.property, **told, "since": one.since}
 
 
 def compare(store: Iterable[DirectoryObject], directory: Iterable[DirectoryObject]) -> tuple[Difference, ...]:

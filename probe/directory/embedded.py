@@ -79,7 +79,7 @@ class EmbeddedDirectory:
             try:
                 with self._files.lock(f"{folder}/{LOCK_FILE}"):
                     objects = self._read()
-                    if objects.get(name) == wanted:
+                    if _is_written_alike(objects.get(name), wanted):
                         return
                     objects.pop(name, None)
                     if wanted is not None:
@@ -135,6 +135,10 @@ class EmbeddedDirectory:
 
 def _first(pair: tuple[ResourceId, _Object]) -> ResourceId:
     return pair[0]
+
+
+def _is_written_alike(one: _Object | None, other: _Object | None) -> bool:
+    return msgspec.json.encode(one) == msgspec.json.encode(other)  # to Python 1 and true were equal
 
 
 def _text(objects: dict[str, _Object]) -> bytes:

@@ -11,13 +11,12 @@ without touching the others; what such a tool writes without quotes counts as te
 remarks and stay. One JSON document in one value was rejected: an edit of it by hand is an edit of everything.
 
 Names are compared as LDAP compares them, without regard to case: two resources of one group that differ in nothing else
-cannot both have an object, and the second is refused. A request that was cut off is made again on a new connection,
-once: every one of them may be made twice.
+cannot both have an object, and the second is refused. Each call has a connection of its own, so that a server may
+restart between two, and threads need not wait for each other.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -72,14 +71,12 @@ class LdapPlace:
 
 
 class LdapDirectory:
-    """`Directory` on an LDAP server; used by one thread at a time, others wait."""
+    """`Directory` on an LDAP server."""
 
     def __init__(self, streams: Streams, place: LdapPlace, timeout_s: float = TIMEOUT_S) -> None:
         self._streams = streams
         self._place = place
         self._timeout_s = timeout_s
-        self._session: LdapSession | None = None
-        self._lock = threading.Lock()
         self._depth = len(split_dn(place.base))
 
     @property
@@ -142,27 +139,18 @@ class LdapDirectory:
 
         return self._do(list_all)
 
-    def close(self) -> None:
-        """End the connection; the next call makes another."""
-        with self._lock:
-            self._drop()
-
     def _do(self, work: Callable[[LdapSession], _Result]) -> _Result:
-        with self._lock:
+        try:
+            session = self._connect()
             try:
-                if self._session is not None:
-                    try:
-                        return work(self._session)
-                    except LdapBroken:  # the server restarted, or was tired of waiting for us
-                        self._drop()
-                self._session = self._connect()
-                return work(self._session)
-            except LdapBroken as error:
-                self._drop()
-                raise DirectoryError(f"{self.place}: {error}; is the server up, and is this its URL?") from error
-            except LdapRefused as error:
-                mend = _MENDS.get(error.code, "see the server's log")
-                raise DirectoryError(f"{self.place} refused: {error}; {mend}") from error
+                return work(session)
+            finally:
+                session.close()
+        except LdapBroken as error:
+            raise DirectoryError(f"{self.place}: {error}; is the server up, and is this its URL?") from error
+        except LdapRefused as error:
+            mend = _MENDS.get(error.code, "see the server's log")
+            raise DirectoryError(f"{self.place} refused: {error}; {mend}") from error
 
     def _connect(self) -> LdapSession:
         place = self._place
@@ -182,11 +170,6 @@ class LdapDirectory:
             session.close()
             raise
         return session
-
-    def _drop(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
 
     def _add(self, session: LdapSession, id: ResourceId, values: list[str]) -> bool:
         """Add the object and, where it is missing, its group; False when there is one by now."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from bindings.files import Files
@@ -11,22 +10,13 @@ from probe.directory.contract import Directory, DirectoryError
 from probe.directory.embedded import EmbeddedDirectory
 from probe.directory.ldap import LdapDirectory, LdapPlace
 from probe.directory.names import split_dn
+from probe.directory.settings import EMBEDDED, DirectorySettings
 from probe.environment.streams import Streams
 
-EMBEDDED = "embedded"
+__all__ = ["DirectorySettings", "open_directory", "parse_url"]
+
 PASSWORD_BYTES_MAX = 4096
 PORTS = {"ldap": 389, "ldaps": 636}
-
-
-@dataclass(frozen=True, slots=True)
-class DirectorySettings:
-    """What was told about the directory; files are paths."""
-
-    url: str | None = None  # None: the embedded one, if there is any
-    bind_dn: str | None = None
-    password_file: str | None = None
-    ca_file: str | None = None
-    starttls: bool = False
 
 
 def open_directory(
