@@ -38,6 +38,7 @@ def make_app(service: Service, metrics: Metrics, settings: ApiSettings | None = 
         streams=Seats(limits.streams, "streams"),
         waits=Seats(limits.waits, "long polls"),
         scrapes=Seats(limits.scrapes, "scrapes"),
+        plans=Seats(limits.plans, "plans"),
     )
     gate = Gate(api, {(method, route.path): route.role for route in ROUTES for method in _methods(route.method)})
 

@@ -40,12 +40,13 @@ class Api:
     streams: Seats
     waits: Seats
     scrapes: Seats
+    plans: Seats
     frames: Frames = field(default_factory=Frames)
     turnstile: Turnstile = field(default_factory=lambda: Turnstile(WRITERS_PER_PASS))
 
     def close(self) -> None:
         """End every request that waits for something to happen."""
-        for seats in (self.streams, self.waits, self.scrapes):
+        for seats in (self.streams, self.waits, self.scrapes, self.plans):
             seats.clear()
 
 

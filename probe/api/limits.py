@@ -19,6 +19,7 @@ class Limits:
     streams: int = 1000  # readers of /api/v1/stream at once
     waits: int = 1000  # long polls at once
     scrapes: int = 8  # scrapes of /metrics at once
+    plans: int = 2  # plans made at once: each forks the world
 
 
 BODY_BYTES_MAX = 64 * 1024

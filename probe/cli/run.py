@@ -140,7 +140,6 @@ class _Instance:
         )
         if journal is not None:
             runtime.feed.recent.follow(journal)
-            journal.start()
         reader = self.reader = Reader(runtime, self.inventory, platform.node() or "localhost")
         token_file = None if settings.token_file is None else str(settings.token_file)
         app = make_app(
@@ -164,6 +163,8 @@ class _Instance:
         runtime.monitors.confirm_by(_near(self.server.url))
         watchdog = Watchdog(self.environment.clock, settings.watchdog_s)
         watchdog.start()
+        if journal is not None:
+            journal.start()
         try:
             await runtime.run(partial(self._begin, runtime))
         finally:

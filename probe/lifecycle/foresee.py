@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from probe.lifecycle import actions
-from probe.lifecycle.encoding import snapshot, world_of
+from probe.lifecycle.encoding import world_of
 from probe.lifecycle.events import (
     Asked,
     Event,
@@ -62,7 +62,7 @@ class Future:
     """All that follows from an event; `ended` is empty when the world came to rest, else the bound that was met."""
 
     supposed: tuple[Event, ...]
-    before: World
+    before: Decision  # a snapshot
     steps: tuple[Foreseen, ...]
     after: World
     ended: str = ""
@@ -71,7 +71,7 @@ class Future:
 SUPPOSITIONS = ("fail", "kill", *Verb, "drain")
 
 
-def suppose(world: World, what: str, target: str) -> tuple[Event, ...]:
+def suppose(taken: Decision, what: str, target: str) -> tuple[Event, ...]:
     """Turn words into what would happen: `fail evs1/smtp` (its check), `kill evs1/smtp` (its process), a verb, `drain`.
 
     Raises Unforeseeable.
@@ -84,13 +84,13 @@ def suppose(world: World, what: str, target: str) -> tuple[Event, ...]:
         raise Unforeseeable(f"{what!r} is nothing that can be foreseen; write one of {', '.join(SUPPOSITIONS)}")
     named = _target(target)
     if what in ("fail", "kill"):
-        return (_loss(world, what, named),)
+        return (_loss(taken, what, named),)
     return (Asked(Verb(what), named, "plan"),)
 
 
-def foresee(world: World, supposed: tuple[Event, ...], now: float) -> Future:
-    """Foresee what follows from events that happen at `now`. `world` is left as it is."""
-    return _Shell(world, now).play(supposed)
+def foresee(taken: Decision, supposed: tuple[Event, ...], now: float) -> Future:
+    """Foresee what follows from events that happen at `now`, and from what is under way, in a snapshot of a world."""
+    return _Shell(taken, now).play(supposed)
 
 
 def _target(text: str) -> ResourceId | str:
@@ -102,10 +102,10 @@ def _target(text: str) -> ResourceId | str:
         raise Unforeseeable(str(error)) from None
 
 
-def _loss(world: World, what: str, named: ResourceId | str) -> Event:
+def _loss(taken: Decision, what: str, named: ResourceId | str) -> Event:
     if isinstance(named, str):
         raise Unforeseeable(f"{what} is about one resource; write {named}/NAME")
-    record = world.records.get(named)
+    record = taken.records.get(named)
     if record is None:
         raise Unforeseeable(f"there is no {named}; `looksalive status` lists what there is")
     if record.state not in (State.ONLINE, State.ONLINE_PENDING):
@@ -122,9 +122,9 @@ def _loss(world: World, what: str, named: ResourceId | str) -> Event:
 class _Shell:
     """Plays the controllers, the monitors and the clock against a fork of the world."""
 
-    def __init__(self, world: World, now: float) -> None:
-        self._before = world
-        self._world = world_of(snapshot(world))
+    def __init__(self, taken: Decision, now: float) -> None:
+        self._before = taken
+        self._world = world_of(taken)
         self._begun = self._now = now
         self._waiting: deque[tuple[Event, int]] = deque()
         self._failing: dict[ResourceId, Verdict] = {}

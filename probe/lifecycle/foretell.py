@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import assert_never
 
 from probe.lifecycle import actions
-from probe.lifecycle.events import Asked, Event, Exited, Planned, Probed
+from probe.lifecycle.events import Asked, Configured, Event, Exited, Owned, Planned, Probed
 from probe.lifecycle.foresee import Foreseen, Future, foresee, suppose
-from probe.lifecycle.world import Decision, Phase, Record, Refused, Transition, World
+from probe.lifecycle.world import Decision, Phase, Record, Refused, Transition
 from probe.values import Reason, ResourceId, State
+
+STEPS_MAX = 5000  # that are told; an answer stays below a few megabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,9 @@ class PlanReport:
     ended: str
 
 
-def plan(world: World, event: str, target: str, now: float) -> PlanReport:
-    """Say what an event in people's words would lead to at `now`. Raises Unforeseeable."""
-    return foretell(event, target, foresee(world, suppose(world, event, target), now))
+def plan(taken: Decision, event: str, target: str, now: float) -> PlanReport:
+    """Say what an event in people's words would lead to at `now`, in a snapshot of a world. Raises Unforeseeable."""
+    return foretell(event, target, foresee(taken, suppose(taken, event, target), now))
 
 
 def foretell(event: str, target: str, future: Future) -> PlanReport:
@@ -71,13 +74,22 @@ def foretell(event: str, target: str, future: Future) -> PlanReport:
     fates = (_fate(id, future.before.records.get(id), future.after.records.get(id)) for id in touched)
     answers = (foreseen.decision.answer for foreseen in future.steps)
     refused = next((answer.message for answer in answers if isinstance(answer, Refused)), "")
-    return PlanReport(event, target, tuple(steps), tuple(fates), tuple(_alerts(future)), refused, future.ended)
+    ended = future.ended if len(told) <= STEPS_MAX else f"only the first {STEPS_MAX} of {len(told)} steps are told"
+    return PlanReport(
+        event,
+        target,
+        tuple(islice(steps, STEPS_MAX)),
+        tuple(islice(fates, STEPS_MAX)),
+        tuple(islice(_alerts(future), STEPS_MAX)),
+        refused,
+        ended,
+    )
 
 
 class _Teller:
     """Tells decision by decision, with the records as they are then."""
 
-    def __init__(self, before: World) -> None:
+    def __init__(self, before: Decision) -> None:
         self._before = before
         self._later: dict[ResourceId, Record | None] = {}
 
@@ -85,7 +97,7 @@ class _Teller:
         """Tell one decision: what happened, whose state changed, what is asked for."""
         decision, wave, at_s = foreseen.decision, foreseen.wave, round(foreseen.at_s, 3)
         self._later |= decision.records
-        if any(foreseen.event is event for event in supposed):
+        if any(foreseen.event is event for event in supposed) and not isinstance(foreseen.event, Owned):
             id, text = _supposition(foreseen.event)
             yield PlanStep(wave, at_s, "suppose", id, text)
         for transition in decision.transitions:
@@ -156,6 +168,8 @@ def _supposition(event: Event) -> tuple[str, str]:
         return str(event.target), f"suppose that somebody asks: {event.verb} {event.target}"
     if isinstance(event, Planned):
         return "", "suppose that the stops to come are planned"
+    if isinstance(event, Configured):
+        return "", f"suppose that the store is edited: {len(event.specs)} new or changed, {len(event.removed)} removed"
     return "", f"suppose that this happens: {type(event).__name__}"
 
 
