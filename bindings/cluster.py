@@ -24,7 +24,16 @@ from bindings.syntax import (
     note_duplicates,
 )
 
-TOP_NAMES = ("$schema", "schema_version", "revision", "allowed_controllers", "allowed_files", "groups")
+TOP_NAMES = (
+    "$schema",
+    "schema_version",
+    "revision",
+    "allowed_controllers",
+    "allowed_files",
+    "storage_groups_max",
+    "groups",
+)
+STORAGE_GROUPS_MAX = Whole(0, 1_000)
 GROUP_NAMES = ("possible_owners", "resources", "deleted")
 RESTARTS_MAX = 1000
 DEPENDENCIES_MAX = 256
@@ -96,6 +105,7 @@ class Cluster:
     silent: frozenset[tuple[str, str]] = frozenset()  # resources that leave auto_start to their virtual server
     allowed_controllers: tuple[str, ...] = ()
     allowed_files: tuple[str, ...] = ()
+    storage_groups_max: int | None = None
 
 
 NO_CLUSTER = Cluster()
@@ -109,6 +119,7 @@ def read_cluster(data: bytes, mistakes: Mistakes, before: Cluster = NO_CLUSTER) 
         return None
     revision = read_header(top, TOP_NAMES, mistakes)
     allowed = {name: _read_allowed(top, name, mistakes) for name in ("allowed_controllers", "allowed_files")}
+    limit = _read_limit(top, mistakes)
     if "groups" not in top:
         mistakes.add('"groups" is missing', hint='for example "groups": {}')
         return None
@@ -119,7 +130,15 @@ def read_cluster(data: bytes, mistakes: Mistakes, before: Cluster = NO_CLUSTER) 
     read = {name: reading.group(name, raw) for name, raw in groups.items()}
     if names_written(data) != len(top) + len(groups) + reading.names:
         note_duplicates(data, mistakes, 4)
-    return Cluster(revision, read, reading.pieces, frozenset(reading.silent), **allowed)
+    return Cluster(revision, read, reading.pieces, frozenset(reading.silent), storage_groups_max=limit, **allowed)
+
+
+def _read_limit(top: Pieces, mistakes: Mistakes) -> int | None:
+    if "storage_groups_max" not in top:
+        return None
+    value = decode_value(top["storage_groups_max"], mistakes, "storage_groups_max")
+    limit = STORAGE_GROUPS_MAX.read(value, mistakes, ("storage_groups_max",))
+    return limit if isinstance(limit, int) else None
 
 
 def _read_allowed(top: Pieces, name: str, mistakes: Mistakes) -> Any:

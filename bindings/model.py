@@ -151,6 +151,7 @@ class Store(msgspec.Struct, frozen=True):
     groups: dict[str, Group]  # by name; the implied group is "default"
     allowed_controllers: tuple[str, ...] = ()
     allowed_files: tuple[str, ...] = ()
+    storage_groups_max: int = 4  # that one node mounts (S45)
 
 
 class StoreProblem(msgspec.Struct, frozen=True):

@@ -114,6 +114,7 @@ class _Joining:
             groups,
             cluster.allowed_controllers,
             cluster.allowed_files,
+            *(() if cluster.storage_groups_max is None else (cluster.storage_groups_max,)),
         )
 
     def _join(self, resource: Resource, named: set[str]) -> Resource:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from bindings.cluster import ALLOWED, NAME, OWNERS, RESOURCE_PROPERTIES
+from bindings.cluster import ALLOWED, NAME, OWNERS, RESOURCE_PROPERTIES, STORAGE_GROUPS_MAX
 from bindings.metabase import NAME_PATTERN, REVISION, SCHEMA_VERSION
 from bindings.model import PROTOCOLS, Resource, VirtualServer
 from bindings.properties import DEFAULT_RULES, PROPERTIES, RULES
@@ -54,6 +54,7 @@ def cluster_schema() -> Schema:
     }
     parts: Schema = {
         "allowed_controllers": _described("Controllers that may be given over the network.", None, ALLOWED.schema()),
+        "storage_groups_max": _described("Storage groups that one node mounts (S45).", 4, STORAGE_GROUPS_MAX.schema()),
         "allowed_files": _described("Files that may be referred to over the network.", None, ALLOWED.schema()),
         "groups": _named("group"),
     }

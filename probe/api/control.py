@@ -12,15 +12,16 @@ from aiohttp import web
 from probe.api.context import API, resource_id
 from probe.api.errors import Problem
 from probe.api.limits import BODY_BYTES_MAX
-from probe.api.replies import json_reply
+from probe.api.replies import JSON, json_reply
 from probe.api.security import WRITER
-from probe.api.shapes import Drain, NoBody, operation_of
+from probe.api.shapes import Drain, Maintained, Move, NoBody, Supposed, group_of, operation_of
 from probe.lifecycle.report import OperationReport
 from probe.values import evidence_of
 
 OPERATION_ID_MAX = 2**63 - 1
+EXPIRES_S_MAX = 366 * 86_400.0
 
-_Body = TypeVar("_Body", Drain, NoBody)
+_Body = TypeVar("_Body", Drain, Maintained, Move, NoBody, Supposed)
 _Verb = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -56,11 +57,39 @@ async def operation(request: web.Request) -> web.StreamResponse:
     return json_reply(operation_of(report))
 
 
+async def maintenance(request: web.Request) -> web.StreamResponse:
+    """Begin or end the maintenance of a group."""
+    wanted = _understand(await _read_body(request), Maintained)
+    if wanted.expires_s is not None and not 0 < wanted.expires_s <= EXPIRES_S_MAX:
+        raise Problem(400, "bad_body", f"expires_s must be above 0 and at most {EXPIRES_S_MAX:g}")
+    owner = evidence_of(wanted.owner) or request[WRITER].name
+    service = request.app[API].service
+    report = await service.maintain(request.match_info["group"], wanted.on, owner, wanted.expires_s)
+    return json_reply(group_of(report))
+
+
+async def move(request: web.Request) -> web.StreamResponse:
+    """Have another node take a group."""
+    wanted = _understand(await _read_body(request), Move)
+    service = request.app[API].service
+    return _accepted(await service.move(request.match_info["group"], wanted.to, request[WRITER].name))
+
+
 async def drain(request: web.Request) -> web.StreamResponse:
     """Begin or end a time of planned stops; asked twice is asked once."""
     wanted = _understand(await _read_body(request), Drain)
     await request.app[API].service.drain(wanted.on, request[WRITER].name)
     return json_reply(wanted)
+
+
+async def plan(request: web.Request) -> web.StreamResponse:
+    """Answer what an event would lead to. Nothing is done, so asking is open as reading is."""
+    if request.content_type != JSON:  # what a foreign page cannot send without asking first
+        raise Problem(415, "unsupported_media_type", f"the content type must be {JSON}")
+    supposed = _understand(await _read_body(request), Supposed)
+    api = request.app[API]
+    with api.plans.taken():
+        return json_reply(await api.service.plan(supposed.event, supposed.target))
 
 
 async def _read_body(request: web.Request) -> bytes:

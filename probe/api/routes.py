@@ -6,6 +6,7 @@ from probe.api import control, events, isalive, metabase, openapi, page, scrape,
 from probe.api.route import Handle, Query, Route
 from probe.api.tokens import Role
 from probe.lifecycle.events import Verb
+from probe.lifecycle.foretell import PlanReport
 from probe.values import State
 
 _ONE = "/{group}/{resource}"
@@ -122,6 +123,29 @@ _VERBS = (
     ),
 )
 
+_MAINTENANCE = Route(
+    "POST",
+    f"{_GROUP}/maintenance",
+    control.maintenance,
+    "Begin or end the maintenance of a group: no action at all, while watching goes on",
+    shape=shapes.Group,
+    errors=(400, 401, 403, 404, 408, 409, 413, 415, 503),
+    role=Role.OPERATOR,
+    body=shapes.Maintained,
+)
+
+_MOVE = Route(
+    "POST",
+    f"{_GROUP}/move",
+    control.move,
+    "Have another node take a group",
+    shape=shapes.Operation,
+    code=202,
+    errors=(400, 401, 403, 404, 408, 409, 413, 415, 503),
+    role=Role.OPERATOR,
+    body=shapes.Move,
+)
+
 _DRAIN = Route(
     "POST",
     "/api/v1/drain",
@@ -133,4 +157,14 @@ _DRAIN = Route(
     body=shapes.Drain,
 )
 
-ROUTES: tuple[Route, ...] = _PROBES + _READS + _VERBS + (_DRAIN,)
+_PLAN = Route(
+    "POST",
+    "/api/v1/plan",
+    control.plan,
+    "What an event would lead to now, step by step; nothing is done, so it is open as reading is",
+    shape=PlanReport,
+    errors=(400, 404, 408, 409, 413, 415, 503),
+    body=shapes.Supposed,
+)
+
+ROUTES: tuple[Route, ...] = _PROBES + _READS + _VERBS + (_MAINTENANCE, _MOVE, _DRAIN, _PLAN)

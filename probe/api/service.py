@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from probe.lifecycle.foretell import PlanReport
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
 from probe.monitor.transcript import Transcript
 from probe.values import ResourceId
@@ -42,6 +43,10 @@ class Service(Protocol):
     def draining(self) -> bool:
         """Whether the stops to come are planned."""
 
+    @property
+    def storage_groups(self) -> tuple[int, int]:
+        """How many storage groups are mounted here, and how many may be (S45)."""
+
     def resource(self, id: ResourceId) -> ResourceReport | None: ...
     def resources(self) -> Iterator[ResourceReport]:
         """Every resource, in the order of the store. The world may change between two steps of the iterator."""
@@ -64,8 +69,17 @@ class Service(Protocol):
     async def ask_group(self, verb: str, group: str, by: str) -> OperationReport:
         """Ask for online or offline of a whole group. Raises Refusal."""
 
+    async def maintain(self, group: str, on: bool, owner: str, expires_s: float | None) -> GroupReport:
+        """Begin or end a group's maintenance: no action at all, while watching goes on. Raises Refusal."""
+
+    async def move(self, group: str, to: str, by: str) -> OperationReport:
+        """Have another node take a group. Raises Refusal: with one node, always."""
+
     async def drain(self, on: bool, by: str) -> None:
         """Begin or end a time of planned stops; what is so already stays so. Raises Refusal."""
+
+    async def plan(self, event: str, target: str) -> PlanReport:
+        """Say what an event would lead to, with nothing done. Raises Refusal (409) where it cannot happen."""
 
     def metabase(self, path: str) -> tuple[int, dict[str, object]] | None:
         """Return (revision, raw key) of a metabase key, or None."""

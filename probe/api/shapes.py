@@ -53,6 +53,15 @@ class Resource(Liveness, frozen=True):
     depends_on: tuple[str, ...]
     waiting_for: tuple[str, ...]
     pid: int | None
+    progress: str
+
+
+class Maintenance(msgspec.Struct, frozen=True):
+    """A group is let alone: by whom, since when and until when; `until` null: until it is ended."""
+
+    owner: str
+    since: float
+    until: float | None
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -62,6 +71,15 @@ class Group(msgspec.Struct, frozen=True):
     owner: str
     state: str  # "online", "offline", "partial", "pending" or "failed"
     resources: int
+    maintenance: Maintenance | None
+    storage_groups: int
+
+
+class StorageGroups(msgspec.Struct, frozen=True):
+    """How many storage groups are mounted on this node, and how many may be (S45)."""
+
+    used: int
+    max: int
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -72,6 +90,7 @@ class Status(msgspec.Struct, frozen=True):
     groups: tuple[Group, ...]
     resources: tuple[Resource, ...]
     next: str | None
+    storage_groups: StorageGroups
 
 
 class Event(msgspec.Struct, frozen=True, rename={"from_": "from"}):
@@ -140,10 +159,31 @@ class NoBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a verb without parameters: `{}`, or nothing."""
 
 
+class Maintained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Begin (or end) a group's maintenance; `owner` defaults to the token's name, without `expires_s` it has no end."""
+
+    on: bool
+    owner: str = ""
+    expires_s: float | None = None
+
+
+class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The node that is to own the group."""
+
+    to: str
+
+
 class Drain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the stops to come are planned: asked with it, and answered."""
 
     on: bool
+
+
+class Supposed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is supposed to happen: `fail` or `kill` of a resource, a verb on a resource or group, or `drain`."""
+
+    event: str
+    target: str = ""
 
 
 def liveness_of(report: ResourceReport) -> Liveness:
@@ -183,12 +223,21 @@ def resource_of(report: ResourceReport) -> Resource:
         depends_on=tuple(map(str, report.depends_on)),
         waiting_for=tuple(map(str, report.waiting_for)),
         pid=report.pid,
+        progress=report.progress,
     )
 
 
 def group_of(report: GroupReport) -> Group:
     """Write a group."""
-    return Group(name=report.name, owner=report.owner, state=report.state, resources=report.resources)
+    kept = report.maintenance
+    return Group(
+        name=report.name,
+        owner=report.owner,
+        state=report.state,
+        resources=report.resources,
+        maintenance=None if kept is None else Maintenance(kept.owner, kept.since, kept.until),
+        storage_groups=report.storage_groups,
+    )
 
 
 def event_of(report: EventReport) -> Event:

@@ -1,4 +1,4 @@
-"""`looksalive online | offline | restart | terminate`: ask for an operation, and follow it if wanted."""
+"""`looksalive online | offline | restart | terminate | upgrade`: ask for an operation, and follow it if wanted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     """Post the verb and tell what became of it."""
-    if arguments.command in ("restart", "terminate") and "/" not in arguments.target:
+    if arguments.command in ("restart", "terminate", "upgrade") and "/" not in arguments.target:
         parser.error(f"{arguments.command} takes one resource; write {arguments.target}/NAME")
     return run_session(arguments, parser, _carry_out, control=True)
 

@@ -30,6 +30,16 @@ class ResourceReport:
     depends_on: tuple[ResourceId, ...]
     waiting_for: tuple[ResourceId, ...]  # what keeps it from starting or stopping
     pid: int | None = None
+    progress: str = ""  # of the operation in flight: "2 of 3: ..." (S22)
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceReport:
+    """A group is let alone: by whom, since when and until when (wall clock seconds; None: until it is ended)."""
+
+    owner: str
+    since: float
+    until: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,8 @@ class GroupReport:
     owner: str
     state: str  # "online", "offline", "partial", "pending" or "failed"
     resources: int
+    maintenance: MaintenanceReport | None = None
+    storage_groups: int = 0  # that it has mounted here, or may have (S45)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,7 @@ class EventReport:
     seq: int
     time: float  # wall clock
     id: str
-    kind: str  # "state" or "operation"
+    kind: str  # "state", "operation" or "maintenance"
     from_: str
     to: str
     reason: str

@@ -142,6 +142,7 @@ _OF_RESOURCE: dict[Metric, Callable[[ResourceNumbers], _Series]] = {
     table.ATTEMPTS: lambda one: (((), one.attempts),),
     table.RESTARTS: lambda one: (((), one.restarts),),
     table.LAST_RUN: lambda one: (((), one.last_run),),
+    table.OPERATION_PROGRESS: lambda one: () if one.progressed is None else (((), one.progressed),),
     table.TRANSITIONS: lambda one: tuple(one.transitions.items()),
     table.FAILURES: lambda one: tuple(one.failures.items()),
     table.UNKNOWNS: lambda one: tuple(((reason,), count) for reason, count in one.unknowns.items()),
@@ -189,6 +190,11 @@ def _build_lines(metric: Metric, _: Metrics) -> Iterable[str]:
     return (f"{metric.full_name}{{{label_text(metric.labels, (__version__, platform.python_version()))}}} 1",)
 
 
+def _maintenance_lines(metric: Metric, metrics: Metrics) -> Iterator[str]:
+    for group in sorted(metrics.maintained):
+        yield f"{metric.full_name}{{{label_text(metric.labels, (group,))}}} 1"
+
+
 def _kernel_inactive_lines(metric: Metric, metrics: Metrics) -> Iterator[str]:
     if metrics.kernel_why_not:
         yield f"{metric.full_name}{{{label_text(metric.labels, (metrics.kernel_why_not,))}}} 1"
@@ -205,8 +211,15 @@ _OF_ALL: dict[Metric, Callable[[Metric, Metrics], Iterable[str]]] = {
     table.KERNEL_EVENTS: lambda metric, metrics: (f"{metric.full_name} {metrics.kernel_events_total}",),
     table.KERNEL_OVERRUNS: lambda metric, metrics: (f"{metric.full_name} {metrics.kernel_overruns_total}",),
     table.DRAINING: lambda metric, metrics: (f"{metric.full_name} {int(metrics.draining)}",),
+    table.MAINTENANCE: _maintenance_lines,
+    table.STORAGE_GROUPS: lambda metric, metrics: (f"{metric.full_name} {metrics.storage_groups[0]}",),
+    table.STORAGE_GROUPS_MAX: lambda metric, metrics: (f"{metric.full_name} {metrics.storage_groups[1]}",),
     table.RELOAD_OK: lambda metric, metrics: (f"{metric.full_name} {int(metrics.reload_successful)}",),
     table.RELOAD_TIME: lambda metric, metrics: (f"{metric.full_name} {number(metrics.reload_success_at)}",),
+    table.HISTORY_WRITTEN: lambda metric, metrics: (f"{metric.full_name} {metrics.history_written_total}",),
+    table.HISTORY_DROPPED: lambda metric, metrics: (f"{metric.full_name} {metrics.history_dropped_total}",),
+    table.HISTORY_ERRORS: lambda metric, metrics: (f"{metric.full_name} {metrics.history_errors_total}",),
+    table.HISTORY_FAILING: lambda metric, metrics: (f"{metric.full_name} {int(metrics.history_failing)}",),
     table.BUILD_INFO: _build_lines,
 }
 

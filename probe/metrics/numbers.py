@@ -47,13 +47,14 @@ class Certificate:
 class ResourceNumbers:
     """What is counted about one resource. The keyed ones are closed enums, so their number is bounded."""
 
-    __slots__ = ("attempts", "certificates", "failures", "labels", "last_run", "restarts", "transitions", "unknowns")
+    __slots__ = ("attempts", "certificates", "failures", "labels", "last_run", "progressed", "restarts", "transitions", "unknowns")
 
     def __init__(self, id: ResourceId) -> None:
         self.labels = label_text(("group", "resource"), (id.group, id.name))
         self.attempts = 0
         self.restarts = 0
         self.last_run = 0.0
+        self.progressed: float | None = None
         self.failures: dict[tuple[Stage, Reason], int] = {}
         self.unknowns: dict[Reason, int] = {}
         self.transitions: dict[tuple[State, State, Trigger], int] = {}
@@ -76,8 +77,14 @@ class Metrics:
         self.kernel_events_total = 0
         self.kernel_overruns_total = 0
         self.draining = False
+        self.maintained: frozenset[str] = frozenset()
+        self.storage_groups = (0, 0)  # mounted, and how many may be
         self.reload_successful = False
         self.reload_success_at = 0.0
+        self.history_written_total = 0  # these are written by the thread of the history
+        self.history_errors_total = 0
+        self.history_failing = False
+        self.history_dropped_total = 0
 
     # --- the monitor's ---
 
@@ -175,6 +182,20 @@ class Metrics:
         if histogram is None:
             histogram = self.detections[trigger] = Histogram(table.DETECTION.buckets)
         histogram.observe(seconds)
+
+    def maintenance(self, groups: Collection[str]) -> None:
+        """Note which groups are in maintenance."""
+        self.maintained = frozenset(groups)
+
+    def capacity(self, mounted: int, limit: int) -> None:
+        """Note how many storage groups are mounted here, and how many may be (S45)."""
+        self.storage_groups = (mounted, limit)
+
+    def progressed(self, id: ResourceId, wall: float | None) -> None:
+        """Note when the operation under way last made progress; None when there is none any more."""
+        numbers = self.resources.get(id)
+        if numbers is not None:
+            numbers.progressed = wall
 
     def drained(self, on: bool) -> None:
         """Note whether the stops to come are planned."""

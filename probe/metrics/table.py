@@ -113,10 +113,25 @@ KERNEL_OVERRUNS = Metric(
     "kernel_event_overruns_total", "counter", (), "Times that the kernel's events were lost and everything re-checked."
 )
 DRAINING = Metric("draining", "gauge", (), "1 while the stops to come are planned: what fails then is nobody's fault.")
+MAINTENANCE = Metric("group_maintenance", "gauge", ("group",), "1 while the group is in maintenance: nothing is done.")
+STORAGE_GROUPS = Metric("storage_groups_mounted", "gauge", (), "Storage groups that are, or may be, mounted here.")
+STORAGE_GROUPS_MAX = Metric("storage_groups_max", "gauge", (), "Storage groups that this node may mount.")
+OPERATION_PROGRESS = Metric(
+    "operation_progress_timestamp_seconds",
+    "gauge",
+    _ONE,
+    "When the operation under way last made progress; there only while one tells it.",
+)
 RELOAD_OK = Metric("config_last_reload_successful", "gauge", (), "1 when the last load of the store was accepted.")
 RELOAD_TIME = Metric(
     "config_last_reload_success_timestamp_seconds", "gauge", (), "When the store was last loaded successfully."
 )
+HISTORY_WRITTEN = Metric("history_rows_written_total", "counter", (), "Rows that were written to the history.")
+HISTORY_DROPPED = Metric(
+    "history_dropped_total", "counter", (), "Decisions and edges that the history lacks, since the disk was too slow."
+)
+HISTORY_ERRORS = Metric("history_errors_total", "counter", (), "Attempts to write the history that failed.")
+HISTORY_FAILING = Metric("history_failing", "gauge", (), "1 while the history cannot be written.")
 BUILD_INFO = Metric("build_info", "gauge", ("version", "python"), "The running version; always 1.")
 
 METRICS: tuple[Metric, ...] = (
@@ -143,7 +158,15 @@ METRICS: tuple[Metric, ...] = (
     KERNEL_EVENTS,
     KERNEL_OVERRUNS,
     DRAINING,
+    MAINTENANCE,
+    STORAGE_GROUPS,
+    STORAGE_GROUPS_MAX,
+    OPERATION_PROGRESS,
     RELOAD_OK,
     RELOAD_TIME,
+    HISTORY_WRITTEN,
+    HISTORY_DROPPED,
+    HISTORY_ERRORS,
+    HISTORY_FAILING,
     BUILD_INFO,
 )

@@ -9,7 +9,7 @@ from functools import partial
 from probe.environment import Clock
 from probe.history import Recent
 from probe.lifecycle.report import EventReport
-from probe.lifecycle.world import Decision, Record, Request, Transition, World
+from probe.lifecycle.world import Decision, GroupRecord, Record, Request, Transition, World
 from probe.metrics import Metrics
 from probe.values import Reason, State
 
@@ -38,6 +38,8 @@ class Feed:
         for request in decision.requests.values():
             if request.state != "pending":
                 self._tell_request(request)
+        for name, group in decision.groups.items():
+            self._tell_maintenance(world.groups.get(name), group)
         if decision.transitions or decision.requests or _is_visible(world, decision):
             self._advance()
 
@@ -95,6 +97,30 @@ class Feed:
             },
         )
 
+    def _tell_maintenance(self, before: GroupRecord | None, group: GroupRecord | None) -> None:
+        was, now = (None if one is None else one.maintenance for one in (before, group))
+        if group is None or was == now:
+            return
+        if now is None:
+            _log.info("the maintenance of %s is over", group.name)
+        else:
+            _log.warning("%s is in maintenance by %s: nothing is done about it", group.name, now.owner or "somebody")
+        self.recent.add(
+            EventReport(
+                seq=self.recent.last_seq + 1,
+                time=self._clock.wall(),
+                id=group.name,
+                kind="maintenance",
+                from_="on" if was else "off",
+                to="on" if now else "off",
+                reason="",
+                evidence="" if now is None else now.owner,
+                root_cause=None,
+                trigger="operator",
+                operation=None,
+            )
+        )
+
     def _tell_request(self, request: Request) -> None:
         self.recent.add(
             EventReport(
@@ -145,6 +171,7 @@ def _seen(record: Record | None) -> tuple[object, ...]:
         record.evidence,
         record.root_cause,
         record.op,
+        record.progress,
         record.wanted,
         record.attempts,
         record.restarts,

@@ -14,14 +14,19 @@ from typing import TypeVar
 from probe.controllers.workers import Workers
 from probe.environment import Environment
 from probe.lifecycle import actions
+from probe.lifecycle.capacity import is_mounted
 from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import (
+    Configured,
     Drained,
     Event,
     Exited,
     OperationFailed,
+    Progressed,
+    Started,
     Tick,
     Trigger,
+    Upgraded,
 )
 from probe.lifecycle.graph import is_occupied
 from probe.lifecycle.step import step
@@ -33,6 +38,7 @@ from probe.monitor.plan import ProbePlan
 from probe.runtime.detections import Detections
 from probe.runtime.feed import Feed
 from probe.runtime.inbox import Inbox, Posted
+from probe.runtime.lateness import Lateness
 from probe.runtime.performing import Performer, Service
 from probe.runtime.sweep import lost_edge
 from probe.values import Incarnation, Reason, ResourceId, Verdict
@@ -44,6 +50,7 @@ SWEEP_SLICE = 500  # resources read between two passes of the loop
 EVENTS_PER_PASS = 200  # decided before others have their turn
 
 T = TypeVar("T")
+Witness = Callable[[World, Event, float, Decision], None]  # told of each decision at its time, when it is applied
 
 _log = logging.getLogger(__name__)
 
@@ -59,14 +66,17 @@ class Runtime:
         max_in_flight: int,
         open_service: Callable[[ResourceId], Service],
         plan_of: Callable[[ResourceId], ProbePlan],
+        witness: Witness | None = None,
     ) -> None:
         self.world = World()
+        self._witness = witness
         self.environment = environment
         self.clock = environment.clock
         self.metrics = metrics
         self.feed = Feed(environment.clock, metrics)
         self.detections = Detections(environment.clock, metrics)
         self._inbox = Inbox()
+        self._lateness = Lateness()
         self.post, self.ask = self._inbox.post, self._inbox.ask
         self.monitors = Monitors(environment, self.spawn, self.post, metrics, max_in_flight=max_in_flight)
         self.kernel = KernelEvents(environment, self.monitors, metrics)
@@ -116,16 +126,21 @@ class Runtime:
             self.workers.cancel_all()
 
     def _take_all(self) -> None:
+        """Decide on what has happened, so much at a time, and only then on what is overdue."""
         self._inbox.wake.clear()
         for _ in range(EVENTS_PER_PASS):
-            due = self.world.next_due()
-            if due is not None and due <= self.clock.now():
-                self._take_tick()
-            elif (posted := self._inbox.take()) is not None:
-                self._take(posted)
-            else:
-                return
-        self._inbox.wake.set()
+            if (posted := self._inbox.take()) is None:
+                break
+            self._take(posted)
+        else:
+            self._inbox.wake.set()
+        due = self._next_tick()
+        if due is not None and due <= self.clock.now():
+            self._take_tick()
+
+    def _next_tick(self) -> float | None:
+        due = self.world.next_due()
+        return None if due is None else self._lateness.may_happen_at(due, self.clock.now())
 
     def _take(self, posted: Posted) -> None:
         """Decide on one event. One that our core stumbles over changes nothing and is dropped; its asker is told."""
@@ -161,17 +176,21 @@ class Runtime:
         if self._inbox.wake.is_set():
             await self.clock.sleep(0)  # there is more; but it is others' turn
             return
-        due = self.world.next_due()
+        due = self._next_tick()
         timer = None if due is None else self.clock.call_at(due, self._inbox.wake.set)
         await self._inbox.wake.wait()
         if timer is not None:
             timer.cancel()
 
     def _decide(self, event: Event) -> Decision:
-        decision = step(self.world, event, self.clock.now())
+        now = self.clock.now()
+        decision = step(self.world, event, now)
         self.feed.tell(self.world, decision)
         self.detections.note(event, decision)
         self.world.apply(decision)
+        if self._witness is not None:
+            self._witness(self.world, event, now, decision)
+        self._measure(event, decision)
         for action in decision.actions:
             try:
                 self._perform(action, self.world)
@@ -180,6 +199,19 @@ class Runtime:
                 if isinstance(action, actions.Start | actions.Stop | actions.Terminate | actions.Upgrade):
                     self.post(OperationFailed(action.id, action.op, Verdict(Reason.PROBE_INTERNAL, "not carried out")))
         return decision
+
+    def _measure(self, event: Event, decision: Decision) -> None:
+        """Keep the numbers that only the core knows."""
+        if decision.groups:
+            self.metrics.maintenance(self.world.maintained)
+        if self.world.stores or isinstance(event, Configured):
+            mounted = (self.world.records[id] for id in self.world.stores if id in self.world.records)
+            used = sum(record.spec.storage_groups for record in mounted if is_mounted(record))
+            self.metrics.capacity(used, self.world.storage_groups_max)
+        if isinstance(event, Progressed):
+            self.metrics.progressed(event.id, self.clock.wall())
+        elif isinstance(event, Started | Upgraded | OperationFailed):
+            self.metrics.progressed(event.id, None)
 
     # --- the lost event made good (S62) ---
 

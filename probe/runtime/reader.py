@@ -6,8 +6,13 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
+from probe.cluster import Kept
 from probe.history import RecentSubscription
-from probe.lifecycle.events import Asked, Planned, Verb
+from probe.lifecycle import capacity
+from probe.lifecycle.encoding import snapshot
+from probe.lifecycle.events import Asked, Maintained, Planned, Verb
+from probe.lifecycle.foresee import Unforeseeable
+from probe.lifecycle.foretell import PlanReport, plan
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
 from probe.lifecycle.world import Record, Refused
 from probe.monitor.transcript import Transcript
@@ -79,7 +84,7 @@ class Reader:
         """Describe every group."""
         world = self._runtime.world
         for group in list(world.groups.values()):
-            yield report_group(world, group, self.node)
+            yield report_group(world, group, self.node, self._wall_of)
 
     def operation(self, id: int) -> OperationReport | None:
         """Describe an operator's request, or None when it is unknown or long past."""
@@ -120,6 +125,57 @@ class Reader:
             raise Refusal(503, "draining", "looksalive is ending; its stops are planned anyway") from None
         self._runtime.metrics.drained(on)
         _log.info("the stops to come are %s planned (by %s)", "from now on" if on else "no longer", by or "nobody")
+
+    @property
+    def storage_groups(self) -> tuple[int, int]:
+        """Return how many storage groups are mounted here, and how many may be (S45)."""
+        world = self._runtime.world
+        mounted = (world.records[id] for id in world.stores if id in world.records)
+        used = sum(record.spec.storage_groups for record in mounted if capacity.is_mounted(record))
+        return used, world.storage_groups_max
+
+    async def maintain(self, group: str, on: bool, owner: str, expires_s: float | None) -> GroupReport:
+        """Begin or end a group's maintenance, and keep it for the next start. Raises Refusal."""
+        runtime = self._runtime
+        until = None if expires_s is None else runtime.clock.now() + expires_s
+        try:
+            decision = await runtime.ask(Maintained(group, on, owner, until))
+        except Ended:
+            raise Refusal(503, "draining", "looksalive is ending and begins nothing new") from None
+        if isinstance(decision.answer, Refused):
+            raise Refusal(_STATUS.get(decision.answer.code, 409), decision.answer.code, decision.answer.message)
+        async with self._saving:
+            try:
+                await asyncio.to_thread(self._inventory.maintained.save, dict(self._maintained()))
+            except OSError as error:
+                _log.error("the maintenance of %s will be forgotten at the next start: %s", group, error)
+        return next(report for report in self.groups() if report.name == group)
+
+    def _maintained(self) -> Iterator[tuple[str, Kept]]:
+        for group in self.groups():
+            if (kept := group.maintenance) is not None:
+                yield group.name, Kept(kept.owner, kept.until)
+
+    async def move(self, group: str, to: str, by: str) -> OperationReport:
+        """Refuse: there is one node (S46: before anything is taken offline)."""
+        del by
+        if group not in self._runtime.world.groups:
+            raise Refusal(404, "not_found", f"there is no group {group}; `looksalive status` lists what there is")
+        if to == self.node:
+            raise Refusal(409, "already_here", f"{group} is on {to} already; `looksalive restart` restarts a resource")
+        raise Refusal(
+            409,
+            "no_such_node",
+            f"there is no other node than {self.node}: looksalive runs alone here, so {group} cannot move to {to}",
+        )
+
+    async def plan(self, event: str, target: str) -> PlanReport:
+        """Say what an event would lead to, with nothing done; worked out in a thread, on a fork. Raises Refusal."""
+        taken, now = snapshot(self._runtime.world), self._runtime.clock.now()
+        try:
+            return await asyncio.to_thread(plan, taken, event, target, now)
+        except Unforeseeable as error:
+            raise Refusal(409, "cannot_happen", str(error)) from None
 
     def metabase(self, path: str) -> tuple[int, dict[str, object]] | None:
         """Return (revision, the key's own properties), or None."""

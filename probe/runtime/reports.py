@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from probe.lifecycle import restarts
-from probe.lifecycle.report import GroupReport, OperationReport, ResourceReport
+from probe.lifecycle import capacity, restarts
+from probe.lifecycle.report import GroupReport, MaintenanceReport, OperationReport, ResourceReport
 from probe.lifecycle.world import GroupRecord, Record, Request, World
 from probe.monitor.cache import Reading
 from probe.values import Outcome, Reason, ResourceId, State
@@ -39,6 +39,7 @@ def report_resource(
         depends_on=record.spec.depends_on,
         waiting_for=tuple(_waiting_for(world, record)),
         pid=pid,
+        progress=record.progress if record.op is not None else "",
     )
 
 
@@ -63,10 +64,23 @@ def _waiting_for(world: World, record: Record) -> Iterator[ResourceId]:
                 yield id
 
 
-def report_group(world: World, group: GroupRecord, node: str) -> GroupReport:
+def report_group(
+    world: World, group: GroupRecord, node: str, wall_of: Callable[[float], float] = lambda at: at
+) -> GroupReport:
     """Describe one group by the worst that is in it."""
-    states = [world.records[id].state for id in group.members if id in world.records]
-    return GroupReport(group.name, node if group.here else "", _worst(states), len(states))
+    records = [world.records[id] for id in group.members if id in world.records]
+    maintenance = None
+    if (kept := group.maintenance) is not None:
+        until = None if kept.until is None else wall_of(kept.until)
+        maintenance = MaintenanceReport(kept.owner, wall_of(kept.since), until)
+    return GroupReport(
+        group.name,
+        node if group.here else "",
+        _worst([record.state for record in records]),
+        len(records),
+        maintenance,
+        sum(record.spec.storage_groups for record in records if capacity.is_mounted(record)),
+    )
 
 
 def _worst(states: list[State]) -> str:

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 
-from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
+from probe.lifecycle.foretell import PlanReport, PlanStep
+from probe.lifecycle.report import EventReport, GroupReport, MaintenanceReport, OperationReport, Refusal, ResourceReport
 from probe.monitor.transcript import Transcript
 from probe.values import OpId, Outcome, Reason, ResourceId, State
 
@@ -138,6 +139,19 @@ class StaticService:
 
     # --- what the API asks ---
 
+    @property
+    def storage_groups(self) -> tuple[int, int]:
+        return 0, 4
+
+    async def maintain(self, group: str, on: bool, owner: str, expires_s: float | None) -> GroupReport:
+        self._ask("maintain", group, owner)
+        kept = MaintenanceReport(owner, WALL, None if expires_s is None else WALL + expires_s) if on else None
+        return replace(next(one for one in self.groups() if one.name == group), maintenance=kept)
+
+    async def move(self, group: str, to: str, by: str) -> OperationReport:
+        del to
+        return self._ask("move", group, by)
+
     def resource(self, id: ResourceId) -> ResourceReport | None:
         if self.broken is not None:
             raise self.broken
@@ -196,6 +210,12 @@ class StaticService:
             raise self.refusal
         self.draining = on
         self.asked.append(("drain", str(on), by))
+
+    async def plan(self, event: str, target: str) -> PlanReport:
+        if self.refusal is not None:
+            raise self.refusal
+        step = PlanStep(0, 0.0, "suppose", target, f"suppose {event} {target}")
+        return PlanReport(event, target, (step,), (), (), "", "")
 
     def metabase(self, path: str) -> tuple[int, dict[str, object]] | None:
         return (7, self.keys[path]) if path in self.keys else None

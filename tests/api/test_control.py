@@ -11,7 +11,7 @@ from probe.api.app import ApiSettings
 from probe.api.limits import BODY_BYTES_MAX, Limits
 from probe.api.service import Refusal
 from tests.api.conftest import TOKENS, Opener, token_lines
-from tests.api.service import MemoryFiles, StaticService, report
+from tests.api.service import WALL, MemoryFiles, StaticService, report
 
 RESOURCE = "/api/v1/resources/evs1/smtp"
 GROUP = "/api/v1/groups/evs1"
@@ -145,6 +145,27 @@ async def test_a_drain_may_be_refused(opened: Opener) -> None:
     service.refusal = Refusal(503, "draining", "looksalive is ending")
     code, answer = await (await opened(service, tokens=token_lines())).order("/api/v1/drain", body=b'{"on": true}')
     assert (code, json.loads(answer)["error"]["code"]) == (503, "draining")
+
+
+async def test_maintenance_is_begun_and_ended(opened: Opener) -> None:
+    """A group's maintenance is answered with the group as it is now; the owner is whoever asked, or whom they name."""
+    api = await opened(StaticService(report("smtp")), tokens=token_lines())
+    path = "/api/v1/groups/evs1/maintenance"
+    code, answer = await api.order(path, TOKENS["operator"], b'{"on": true, "expires_s": 60}')
+    assert code == 200
+    assert json.loads(answer)["maintenance"] == {"owner": "operator-1", "since": WALL, "until": WALL + 60}
+    code, answer = await api.order(path, TOKENS["operator"], b'{"on": false, "owner": "anna"}')
+    assert (code, json.loads(answer)["maintenance"]) == (200, None)
+    assert api.service.asked == [("maintain", "evs1", "operator-1"), ("maintain", "evs1", "anna")]
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"on": true, "expires_s": 0}', b'{"on": true, "expires_s": 1e12}'])
+async def test_maintenance_that_makes_no_sense(opened: Opener, body: bytes) -> None:
+    """A maintenance without `on`, or with an end that is none, is 400 and has no effect."""
+    api = await opened(StaticService(report("smtp")), tokens=token_lines())
+    code, answer = await api.order("/api/v1/groups/evs1/maintenance", body=body)
+    assert (code, json.loads(answer)["error"]["code"]) == (400, "bad_body")
+    assert not api.service.asked
 
 
 async def test_the_metabase_is_read_as_written(opened: Opener) -> None:

@@ -39,7 +39,11 @@ CREDENTIALS = {
 GOOD_CREDENTIALS = {"operator", "admin"}
 HOSTS = {"127.0.0.1:1": True, "[::1]:9810": True, "localhost": True, "mail.example.org": True, "evil.example": False}
 ORIGINS = {None: True, "same": True, "https://evil.example": False, "null": False}
-BODIES = {"/api/v1/drain": b'{"on": true}'}  # every other verb is without parameters
+BODIES = {  # every other verb is without parameters
+    "/api/v1/drain": b'{"on": true}',
+    "/api/v1/groups/evs1/maintenance": b'{"on": true}',
+    "/api/v1/groups/evs1/move": b'{"to": "node2"}',
+}
 MEDIA = {"application/json": True, "application/json; charset=utf-8": True, "text/plain": False, "": False}
 
 

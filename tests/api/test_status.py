@@ -17,6 +17,8 @@ from tests.api.service import StaticService, failed, report
 
 HOSTILE = '</script><img src=x onerror=alert(1)>"\\\x1b[31m\u202e\ud7ff\x00\n'
 
+CALM: dict[str, Any] = {"maintenance": None, "storage_groups": 0}  # a group that is not let alone and mounts nothing
+
 
 def _many(count: int, group: str = "evs1") -> StaticService:
     return StaticService(*(report(f"r{number}", group) for number in range(count)))
@@ -34,7 +36,7 @@ async def test_the_whole_picture(opened: Opener) -> None:
     smtp = failed("smtp", Reason.DEPENDENCY_DOWN, root_cause=store.id, depends_on=(store.id,), waiting_for=(store.id,))
     told = await _told(await opened(StaticService(store, smtp)))
     assert {key: told[key] for key in ("revision", "node", "next")} == {"revision": 1, "node": "node1", "next": None}
-    assert told["groups"] == [{"name": "evs1", "owner": "node1", "state": "failed", "resources": 2}]
+    assert told["groups"] == [{"name": "evs1", "owner": "node1", "state": "failed", "resources": 2} | CALM]
     assert told["resources"][1] == {
         "id": "evs1/smtp",
         "alive": False,
@@ -111,6 +113,7 @@ async def test_a_page_of_a_filtered_picture(opened: Opener) -> None:
         "groups": [],
         "resources": [],
         "next": None,
+        "storage_groups": {"used": 0, "max": 4},
     }
 
 
@@ -237,6 +240,7 @@ async def test_a_group_and_its_absence(opened: Opener) -> None:
     """A group is told by name; another name is 404."""
     api = await opened(StaticService(report("a"), report("b", state=State.OFFLINE)))
     code, _, body = await api.get("/api/v1/groups/evs1")
-    assert (code, json.loads(body)) == (200, {"name": "evs1", "owner": "node1", "state": "partial", "resources": 2})
+    told = {"name": "evs1", "owner": "node1", "state": "partial", "resources": 2, **CALM}
+    assert (code, json.loads(body)) == (200, told)
     code, _, body = await api.get("/api/v1/groups/nobody")
     assert (code, json.loads(body)["error"]["code"]) == (404, "no_such_group")

@@ -98,7 +98,23 @@ def busy() -> Metrics:
     metrics.kernel_events(3)
     metrics.kernel_overrun()
     metrics.reloaded(True, 1_700_000_000.0)
+    metrics.maintenance(["evs1"])
+    metrics.capacity(3, 4)
+    metrics.progressed(STORE, 1_700_000_001.0)
     return metrics
+
+
+def test_maintenance_capacity_and_progress() -> None:
+    """S45: the groups let alone, the storage groups mounted, and the last progress are told while they are so."""
+    metrics = busy()
+    text = text_of(metrics)
+    assert ours(text, "group_maintenance") == {("evs1",): 1}
+    assert (ours(text, "storage_groups_mounted"), ours(text, "storage_groups_max")) == ({(): 3}, {(): 4})
+    assert ours(text, "operation_progress_timestamp_seconds") == {("evs1", "store"): 1_700_000_001.0}
+    metrics.maintenance([])
+    metrics.progressed(STORE, None)
+    text = text_of(metrics)
+    assert (ours(text, "group_maintenance"), ours(text, "operation_progress_timestamp_seconds")) == ({}, {})
 
 
 def test_stale_answers_and_planned_stops_are_seen() -> None:
@@ -228,6 +244,10 @@ def test_the_table_is_the_contract() -> None:
         "looksalive_kernel_events_total": ("counter", ()),
         "looksalive_kernel_event_overruns_total": ("counter", ()),
         "looksalive_draining": ("gauge", ()),
+        "looksalive_group_maintenance": ("gauge", ("group",)),
+        "looksalive_storage_groups_mounted": ("gauge", ()),
+        "looksalive_storage_groups_max": ("gauge", ()),
+        "looksalive_operation_progress_timestamp_seconds": ("gauge", one),
         "looksalive_config_last_reload_successful": ("gauge", ()),
         "looksalive_config_last_reload_success_timestamp_seconds": ("gauge", ()),
         "looksalive_build_info": ("gauge", ("version", "python")),

@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 
 from bindings.store import StoreFolder
-from probe.cluster import DesiredState
+from probe.cluster import DesiredState, MaintenanceFile
 from probe.controllers import CONTROLLER_KINDS, controllers_by_kind
 from probe.lifecycle.report import EventReport, ResourceReport
 from probe.metrics import Metrics
@@ -94,7 +94,8 @@ class SimService:
         )
         folder = StoreFolder(environment.files, STORE_DIR, STATE_DIR)
         desired = DesiredState(environment.files, STATE_DIR)
-        self.inventory = Inventory(environment, folder, CONTROLLER_KINDS, self.controllers, desired)
+        maintained = MaintenanceFile(environment.files, STATE_DIR)
+        self.inventory = Inventory(environment, folder, CONTROLLER_KINDS, self.controllers, desired, maintained)
         self.inventory.load()
         self.runtime = Runtime(
             environment,
