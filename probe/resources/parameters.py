@@ -170,7 +170,7 @@ def read_address(reading: Reading) -> AddressParameters:
     if address and not _is_cidr(address):
         reading.wrong("address", f'"{address}" is no address with a prefix length', 'write it as "192.0.2.7/24"')
     interface = _text_if_any(reading, "interface", '"eth0"')
-    if interface is not None and not _INTERFACE.fullmatch(interface):
+    if interface and not _INTERFACE.fullmatch(interface):
         reading.wrong("interface", f'"{interface}" cannot be the name of an interface', 'for example "eth0"')
     return AddressParameters(address, interface)
 

@@ -66,8 +66,8 @@ def test_good_resource_has_no_problem() -> None:
         (
             {"type": "information-store", "parameters": {"nme": "x"}},
             (
-                "cluster.json: g/r: parameters.nme: unknown parameter of the type information-store (known: name, health, "
-                'storage_groups); did you mean "name"? (at /groups/g/resources/r/parameters/nme)'
+                "cluster.json: g/r: parameters.nme: unknown parameter of the type information-store (known: name, "
+                'health, storage_groups); did you mean "name"? (at /groups/g/resources/r/parameters/nme)'
             ),
         ),
     ],
