@@ -57,6 +57,7 @@ async def test_the_whole_picture(opened: Opener) -> None:
         "depends_on": ["evs1/store"],
         "waiting_for": ["evs1/store"],
         "pid": None,
+        "progress": "",
     }
     assert told["resources"][0]["pid"] == 4711
 
