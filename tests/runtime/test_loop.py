@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from probe.lifecycle.events import Exited, Started, Tick
+from probe.lifecycle.events import Exited, Probed, Started, Tick
 from probe.lifecycle.world import Record
 from probe.runtime.loop import DRAIN_BUDGET_S
 from probe.values import Incarnation, OpId, Reason, State, Verdict
@@ -218,5 +218,44 @@ def test_lost_edge_is_made_good() -> None:
             seq = service.events[-1].seq
             world.records[SMTP] = replace(world.records[SMTP], state=State.FAILED, reason=Reason.EOF, spent=True)
             await service.until_edge("smtp", State.ONLINE, 6, seq)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("stall_s", [0.5, 60.0])
+def test_an_answer_that_is_there_is_never_too_late(stall_s: float) -> None:
+    """S52: the answer lies in the inbox when the time-out passes while we are stalled: it counts, the service is up."""
+
+    async def main() -> None:
+        machine = make_machine(pending_timeout_s=30)
+        machine.recipes["/bin/smtp"].start_delay_s = 10_000
+        service = SimService(machine)
+        await service.until(20, smtp=State.ONLINE_PENDING, pop3=State.ONLINE)
+        record = service.runtime.world.records[SMTP]
+        assert record.due is not None
+        await asyncio.sleep(record.due - service.run.clock.now() - 0.1)
+        service.runtime.post(Probed(SMTP, record.incarnation, True, Verdict(Reason.MATCHED)))
+        service.run.clock.stall(stall_s)
+        await asyncio.sleep(0.1)
+        assert [edge[1] for edge in service.edges("smtp")][:2] == ["online-pending", "online"]
+        await service.end()
+
+    run_virtual(main())
+
+
+def test_a_pause_of_ours_is_no_time_out_of_a_service() -> None:
+    """S52: stopped for twice pending_timeout_s while a service comes up: it is asked before it is given up."""
+
+    async def main() -> None:
+        machine = make_machine(pending_timeout_s=30)
+        machine.recipes["/bin/smtp"].start_delay_s = 20
+        service = SimService(machine)
+        await service.until(20, smtp=State.ONLINE_PENDING, pop3=State.ONLINE)
+        await asyncio.sleep(5)
+        service.run.clock.stall(60)
+        await service.until(60)
+        assert [edge[1] for edge in service.edges("smtp")] == ["online-pending", "online"]
+        assert started(machine, "smtp") == 1
+        await service.end()
 
     run_virtual(main())
