@@ -95,7 +95,7 @@ def _consider(draft: Draft, record: Record, trigger: Trigger) -> None:
 
 
 def _consider_offline(draft: Draft, record: Record, trigger: Trigger) -> None:
-    if record.phase is Phase.UPGRADING or (record.spec.acts and graph.is_let_alone(draft, record)):
+    if record.phase is Phase.UPGRADING or _is_to_be_left(draft, record):
         return  # it will answer; or nothing is to be done
     if record.remains is Remains.SOME and graph.must_not_be_found_running(draft, record):
         if not graph.has_blockers(draft, record):
@@ -123,6 +123,13 @@ def _consider_offline(draft: Draft, record: Record, trigger: Trigger) -> None:
             operations.turn_away(draft, record, lack, trigger)
         return
     _tell_what_holds(draft, record)
+
+
+def _is_to_be_left(draft: Draft, record: Record) -> bool:
+    """Whether maintenance keeps an offline resource as it is; one that is found running is only taken over."""
+    if not record.spec.acts or not graph.is_let_alone(draft, record):
+        return False
+    return record.remains is not Remains.SOME or graph.must_not_be_found_running(draft, record)
 
 
 def _may_start(draft: Draft, record: Record) -> bool:
