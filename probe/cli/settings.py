@@ -8,15 +8,21 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from probe.directory.settings import NO_DIRECTORY, DirectorySettings
+
 DEFAULT_LISTEN = "127.0.0.1:9810"
 WATCHDOG_S = 60
+HISTORY_BYTES_MAX = 256 * 1024 * 1024
+HISTORY_AGE_MAX_S = 30 * 86_400.0
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _TRUE = ("1", "true", "yes", "on")
+_BYTE_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
+_AGE_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _FALSE = ("0", "false", "no", "off")
 
 
@@ -40,6 +46,10 @@ class RunSettings:
     metrics: Literal["full", "lean"] = "full"
     kernel_events: Literal["auto", "off"] = "auto"
     watchdog_s: int = WATCHDOG_S  # 0: a loop that is stuck is only told of
+    history: Literal["on", "off"] = "on"
+    history_bytes_max: int = HISTORY_BYTES_MAX
+    history_age_max_s: float = HISTORY_AGE_MAX_S
+    directory: DirectorySettings = NO_DIRECTORY
     on_ready: OnReady | None = None  # `demo` prints there
 
 
@@ -100,6 +110,20 @@ def _seconds(text: str) -> int:
     return int(text)
 
 
+def _bytes(text: str) -> int:
+    number, unit = (text[:-1], text[-1].upper()) if text[-1:].upper() in _BYTE_UNITS else (text, "")
+    if not (number.isascii() and number.isdigit() and 0 < len(number) <= 15 and int(number)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 64M or 2G")
+    return int(number) * _BYTE_UNITS[unit]
+
+
+def _age(text: str) -> float:
+    number, unit = (text[:-1], text[-1].lower()) if text[-1:].lower() in _AGE_UNITS_S else (text, "s")
+    if not (number.isascii() and number.isdigit() and 0 < len(number) <= 9 and int(number)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an age; write 30d, 12h or 90m")
+    return int(number) * _AGE_UNITS_S[unit]
+
+
 def parse_listen(text: str) -> tuple[str, int]:
     """Read `ADDRESS:PORT`, IPv6 in brackets, port 0 for any free one. Raises ArgumentTypeError with the mend."""
     host, colon, port = text.rpartition(":")
@@ -125,6 +149,19 @@ def _host(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} has a port; write {text.partition(':')[0]}")
     return text.strip("[]").lower()
 
+
+DIRECTORY_FLAGS: tuple[Flag, ...] = (
+    Flag(
+        "--directory",
+        "URL",
+        _text,
+        "where other tools find our objects: ldap[s]://HOST[:PORT]/BASE-DN, or embedded (directory.json in the store)",
+    ),
+    Flag("--directory-bind-dn", "DN", _text, "who we are at the LDAP server (nobody)"),
+    Flag("--directory-password-file", "FILE", _folder, "file whose first line is the password of the bind DN"),
+    Flag("--directory-ca-file", "FILE", _folder, "authorities that may vouch for the LDAP server (the system's)"),
+    Flag("--directory-starttls", "off|required", _word("off", "required"), "TLS on an ldap:// connection (off)"),
+)
 
 FLAGS: tuple[Flag, ...] = (
     Flag("--store", "DIR", _folder, "folder with metabase.json and, if wanted, cluster.json"),
@@ -165,27 +202,39 @@ FLAGS: tuple[Flag, ...] = (
         _seconds,
         f"exit with status 70 when our event loop is stuck for so long; services run on; 0: never ({WATCHDOG_S})",
     ),
+    Flag("--history", "on|off", _word("on", "off"), "keep every decision in history.sqlite3 of the state folder (on)"),
+    Flag("--history-max-bytes", "SIZE", _bytes, "drop the oldest of the history beyond that, as in 64M or 2G (256M)"),
+    Flag("--history-max-age", "AGE", _age, "drop what is older from the history, as in 12h or 30d (30d)"),
+    *DIRECTORY_FLAGS,
 )
 
 
 def add_run_flags(parser: argparse.ArgumentParser, *, store_help: str = "") -> None:
     """Add every flag of `run`; none has a default here, so that a variable can be told from a flag."""
-    for flag in FLAGS:
+    add_flags(parser, FLAGS, store_help=store_help)
+    parser.add_argument("--json", action="store_true", help="the same as --log-format json")
+
+
+def add_flags(parser: argparse.ArgumentParser, flags: Sequence[Flag], *, store_help: str = "") -> None:
+    """Add some of the flags."""
+    for flag in flags:
         note = f"{(flag.name == '--store' and store_help) or flag.help}  [{flag.variable}]"
         if flag.kind == "switch":
             parser.add_argument(flag.name, action=argparse.BooleanOptionalAction, default=None, help=note)
         else:
             action = "append" if flag.kind == "repeat" else "store"
             parser.add_argument(flag.name, metavar=flag.metavar, type=flag.parse, action=action, help=note)
-    parser.add_argument("--json", action="store_true", help="the same as --log-format json")
 
 
 def told(
-    arguments: argparse.Namespace, variables: Mapping[str, str], parser: argparse.ArgumentParser
+    arguments: argparse.Namespace,
+    variables: Mapping[str, str],
+    parser: argparse.ArgumentParser,
+    flags: Sequence[Flag] = FLAGS,
 ) -> dict[str, Any]:
     """Give each flag's value from the command line, else from its variable, else None. Ends in a usage error."""
     values: dict[str, Any] = {}
-    for flag in FLAGS:
+    for flag in flags:
         value = getattr(arguments, flag.dest)
         text = variables.get(flag.variable, "")
         if value is None and text:  # an empty variable is an unset one: compose files cannot unset
@@ -229,8 +278,20 @@ def settings_of(
         metrics=values["metrics"] or "full",
         kernel_events=values["kernel_events"] or "auto",
         watchdog_s=WATCHDOG_S if values["watchdog_s"] is None else values["watchdog_s"],
+        history=values["history"] or "on",
+        history_bytes_max=values["history_max_bytes"] or HISTORY_BYTES_MAX,
+        history_age_max_s=values["history_max_age"] or HISTORY_AGE_MAX_S,
+        directory=directory_of(values),
         on_ready=on_ready,
     )
+
+
+def directory_of(values: Mapping[str, Any]) -> DirectorySettings:
+    """Gather what `told` gave about the directory."""
+    files = (values[f"directory_{name}_file"] for name in ("password", "ca"))
+    password_file, ca_file = (None if path is None else str(path) for path in files)
+    starttls = values["directory_starttls"] == "required"
+    return DirectorySettings(values["directory"], values["directory_bind_dn"], password_file, ca_file, starttls)
 
 
 def state_home(variables: Mapping[str, str]) -> Path:

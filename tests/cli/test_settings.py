@@ -34,6 +34,11 @@ SAMPLES: dict[str, tuple[str, Any, str]] = {  # flag: (a good text, its value, a
     "--metrics": ("lean", "lean", "none"),
     "--kernel-events": ("OFF", "off", "on"),
     "--watchdog-s": ("0", 0, "-1"),
+    "--directory": ("ldap://[::1]/dc=example", "ldap://[::1]/dc=example", "a\0b"),
+    "--directory-bind-dn": ("cn=us,dc=example", "cn=us,dc=example", "a\0b"),
+    "--directory-password-file": ("/etc/pw", Path("/etc/pw"), "a\0b"),
+    "--directory-ca-file": ("/etc/ca.pem", Path("/etc/ca.pem"), "a\0b"),
+    "--directory-starttls": ("Required", "required", "yes"),
 }
 
 each_flag = pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)

@@ -49,10 +49,12 @@ three = st.lists(PROPERTIES, min_size=3, max_size=3)
 
 
 @given(three, st.lists(objects(), max_size=5), st.lists(objects(st.sampled_from(PRESENT)), max_size=5))
-def test_push_then_compare(parameters: list[dict[str, object]], *there: list[DirectoryObject]) -> None:
+def test_push_then_compare(
+    parameters: list[dict[str, object]], some: list[DirectoryObject], ours: list[DirectoryObject]
+) -> None:
     """S73: after a push nothing differs, whatever was in the directory, and a second push changes nothing."""
     store = folder_of(MemoryFiles(), parameters).load()
-    shelf = Shelf(*(one for some in there for one in some))
+    shelf = Shelf(*some, *ours)
     push(shelf, store, compare(objects_of(store), shelf.objects()))
     assert compare(objects_of(store), shelf.objects()) == ()
     assert [one.id for one in shelf.objects()] == PRESENT
