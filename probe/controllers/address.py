@@ -138,7 +138,7 @@ class AddressController:
         try:
             self._addresses.announce(text, interface)
         except OSError as error:  # the neighbours will find out by themselves, later
-            _log.info("%s: %s on %s is not announced: %s", service.id, text, interface, text_of(error))
+            _log.info("%s: %s", service.id, text_of(error, f"{text} on {interface} is not announced"))
 
     def _remove(self, service: ServiceSpec) -> None:
         wanted = read_for(service, read_address)
@@ -192,4 +192,4 @@ def _refused(text: str) -> ControllerError:
 def _failure(error: OSError, what: str) -> ControllerError:
     if error.errno == errno.EPERM:
         return ControllerError(Verdict(Reason.PROBER_FORBIDDEN, f"{what}: looksalive needs CAP_NET_ADMIN for that"))
-    return _refused(f"{what}: {text_of(error)}")
+    return _refused(text_of(error, what))

@@ -32,20 +32,20 @@ _RESOLVING = {
 }
 
 
-def text_of(error: OSError) -> str:
-    """Word an error of the operating system, with what it was about."""
-    where = f" ({error.filename})" if error.filename else ""
-    return f"{error.strerror or error}{where}"
+def text_of(error: OSError, what: str) -> str:
+    """Say what failed and why, with the file that it was about where `what` does not name it."""
+    where = f" ({error.filename})" if error.filename and str(error.filename) not in what else ""
+    return f"{what}: {error.strerror or error}{where}"
 
 
 def doubt_of(error: OSError, what: str) -> Verdict:
     """Say that a look could not be taken: nothing is known of what was to be looked at."""
-    return Verdict(_OURS.get(error.errno or 0, Reason.PROBE_INTERNAL), evidence_of(f"{what}: {text_of(error)}"))
+    return Verdict(_OURS.get(error.errno or 0, Reason.PROBE_INTERNAL), evidence_of(text_of(error, what)))
 
 
 def fault_of(error: OSError, what: str, otherwise: Reason) -> Verdict:
     """Judge an error met while looking: ours (unknown) where it is, else what was looked at has failed."""
-    return Verdict(_OURS.get(error.errno or 0, otherwise), evidence_of(f"{what}: {text_of(error)}"))
+    return Verdict(_OURS.get(error.errno or 0, otherwise), evidence_of(text_of(error, what)))
 
 
 def unresolved(error: ResolveError) -> Verdict:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from probe.monitor.target import Result, Stages
 from probe.monitor.tls import TlsFacts
-from probe.values import Outcome, Verdict
+from probe.values import Outcome, Reason, Verdict, evidence_of
 
 
 class Reading(NamedTuple):
@@ -54,3 +54,9 @@ class Reading(NamedTuple):
     def stale(self, now: float) -> bool:
         """Whether it is older than three periods and the time-out (S66)."""
         return now - self.result.ended > self.fresh_s
+
+
+def listener_gone(refused: Verdict, reading: Reading | None) -> Verdict:
+    """Say what is known: the kernel told that a listener died, and nobody has taken its place."""
+    where = "" if reading is None else f" on {reading.address}"
+    return Verdict(Reason.LISTENER_GONE, evidence_of(f"nobody listens{where} any more"), refused.stage)

@@ -44,7 +44,7 @@ class Engine:
     """
 
     __slots__ = ("_bugs", "_filling", "_waiting", "batch", "buffer", "clock", "dials", "explains", "in_flight",
-                 "max_in_flight", "network", "poller", "stall", "time_waits", "view", "wheel")  # fmt: skip
+                 "looks", "max_in_flight", "network", "poller", "stall", "time_waits", "view", "wheel")  # fmt: skip
 
     def __init__(
         self,
@@ -61,12 +61,13 @@ class Engine:
         self.explains = explains
         self.max_in_flight = max_in_flight
         self.in_flight = 0
+        self.looks = 0  # rounds that wait for something else than a socket (`observing.py`)
         self.dials: dict[int, Connection] = {}  # by descriptor
         self.batch = 0
         self.buffer = bytearray(READ_BYTES)
         self.view = memoryview(self.buffer)
         self.poller = self.network.poller(self._ready)
-        self.stall = Stall(self.clock, lambda: self.in_flight > 0, loop_lag)
+        self.stall = Stall(self.clock, lambda: self.in_flight > 0 or self.looks > 0, loop_lag)
         self.wheel = Wheel(self.clock, self.poller.drain, self.stall.late)
         self._waiting: deque[Dial] = deque()
         self._filling = False
