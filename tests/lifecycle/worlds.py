@@ -68,4 +68,8 @@ def layers(depth: int, width: int) -> list[Spec]:
 
 def kinds(decision: Decision, kind: type[actions.Action]) -> list[str]:
     """Name the resources that an action of that kind is for, in order."""
-    return [action.id.name for action in decision.actions if isinstance(action, kind)]
+    return [
+        action.id.name
+        for action in decision.actions
+        if isinstance(action, kind) and not isinstance(action, actions.FailOver)
+    ]
