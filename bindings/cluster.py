@@ -137,8 +137,7 @@ def _read_limit(top: Pieces, mistakes: Mistakes) -> int | None:
     if "storage_groups_max" not in top:
         return None
     value = decode_value(top["storage_groups_max"], mistakes, "storage_groups_max")
-    limit = STORAGE_GROUPS_MAX.read(value, mistakes, ("storage_groups_max",))
-    return limit if isinstance(limit, int) else None
+    return STORAGE_GROUPS_MAX.read(value, mistakes, ("storage_groups_max",))
 
 
 def _read_allowed(top: Pieces, name: str, mistakes: Mistakes) -> Any:

@@ -32,6 +32,7 @@ from probe.environment.files import RealFiles
 from probe.environment.http import RealHttp
 from probe.environment.netlink import NetlinkListeners
 from probe.environment.network import RealNetwork
+from probe.environment.notify import ServiceManager
 from probe.environment.processes import RealProcesses
 from probe.environment.programs import RealPrograms
 from probe.environment.threads import DaemonThreads
@@ -110,6 +111,8 @@ class _Instance:
             DesiredState(environment.files, state_dir),
             MaintenanceFile(environment.files, state_dir),
         )
+        self.manager = ServiceManager(environment.clock, os.environ)
+        self.inventory.on_reload = self._tell_ready
         self.server: Server | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._ending = False
@@ -169,6 +172,7 @@ class _Instance:
             await runtime.run(partial(self._begin, runtime))
         finally:
             watchdog.close()
+            self.manager.close()
             await self.server.close()
             for controller in self.controllers.values():
                 controller.release()
@@ -197,6 +201,7 @@ class _Instance:
             assert self.server is not None
             print(f"looksalive ready {self.server.url}", flush=True)
             _log.info("looksalive serves at %s", self.server.url)
+            self._tell_ready()
             if self.settings.on_ready is not None:
                 self.settings.on_ready(self.server.url, await self._pids())
             await self.inventory.follow(runtime)
@@ -218,10 +223,19 @@ class _Instance:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end)
-        loop.add_signal_handler(signal.SIGHUP, self.inventory.ask_reload)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+
+    def _reload(self) -> None:
+        self.manager.reloading()
+        self.inventory.ask_reload()
+
+    def _tell_ready(self) -> None:
+        if self.server is not None and not self._ending:
+            self.manager.ready(f"serving at {self.server.url}")
 
     def _end(self) -> None:
         self._asked_to_end = True
+        self.manager.stopping()
         if self.runtime is not None:
             self.runtime.end(stop_services=not self.settings.leave_running)
 

@@ -50,6 +50,7 @@ class Inventory:
         self.desired = desired
         self.maintained = maintained
         self.told = False  # the runtime knows the store
+        self.on_reload: Callable[[], None] = lambda: None  # called whenever a reload has ended, well or not
         self._environment = environment
         self._kinds = kinds
         self._controllers = controllers
@@ -150,6 +151,7 @@ class Inventory:
             except Exception:  # noqa: BLE001 - whatever is in the store, the last good one stays in force
                 _log.exception("a mistake in looksalive: the edit of the store is refused, the last good one stays")
             runtime.metrics.reloaded(good, self._environment.clock.wall())
+            self.on_reload()
             return good
 
     def _read_stamp(self) -> StoreStamp | None:
