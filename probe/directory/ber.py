@@ -26,7 +26,8 @@ def tlv(tag: int, content: bytes) -> bytes:
 
 def integer(value: int, tag: int = INTEGER) -> bytes:
     """Encode a whole number, in as few bytes as two's complement needs."""
-    return tlv(tag, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    bits = (value if value >= 0 else ~value).bit_length()
+    return tlv(tag, value.to_bytes(bits // 8 + 1, "big", signed=True))
 
 
 def octets(value: bytes | str, tag: int = OCTETS) -> bytes:

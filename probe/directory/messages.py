@@ -164,6 +164,8 @@ class LdapSession:
             if not piece:
                 raise LdapBroken("the server closed the connection")
             self._buffer += piece
+            if self._buffer[0] != ber.SEQUENCE:  # said at once, not waited on: a mail server's banner, for example
+                raise ber.BerError(f"it begins with {self._buffer[0]:#x}")
         message = ber.Reader(bytes(self._buffer[:size]))
         del self._buffer[:size]
         inner = ber.Reader(message.take(ber.SEQUENCE))
