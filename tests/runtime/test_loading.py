@@ -45,3 +45,20 @@ def test_mistake_that_needs_types_is_a_store_error() -> None:
     with pytest.raises(StoreError) as caught:
         load_checked(folder(metabase=metabase(), cluster=bad), CONTROLLER_KINDS)
     assert "there is no type 'stmp'" in str(caught.value.problems[0])
+
+
+def test_a_health_address_is_whom_a_store_asks() -> None:
+    """S23, S40: a resource that says where its health is asked for has its virtual server without the metabase."""
+    resources = {
+        "store": {"type": "information-store", "parameters": {"name": "evs1", "health": "grpc://127.0.0.1:9090"}},
+        "search": {"type": "search", "parameters": {"index": "evs1", "health": "http://127.0.0.1:8983"}},
+        "sa": {"type": "system-attendant"},
+        "disk": {"type": "physical-disk", "parameters": {"mount_point": "/srv"}},
+    }
+    document = {"schema_version": 1, "groups": {"g": {"resources": resources}}}
+    loaded = load_checked(folder(cluster=document), CONTROLLER_KINDS)
+    asked = {name: loaded.virtual_server(each) for name, each in loaded.store.groups["g"].resources.items()}
+    assert {name: server and (server.protocol, server.subject) for name, server in asked.items()} == {
+        "store": ("grpc", "evs1"), "search": ("http", "evs1"), "sa": None, "disk": None
+    }  # fmt: skip
+    assert [loaded.spec(ResourceId("g", name)).checked for name in resources] == [True, True, False, True]
