@@ -66,13 +66,13 @@ class ProcessController:
     async def start(self, service: ServiceSpec, incarnation: Incarnation) -> None:
         """Spawn the service, or go on with the running one (S57). Raises ControllerError."""
         parameters = _parameters(service.parameters)
-        running = self._find(service.id, parameters, incarnation)
+        running = self._find(service, parameters, incarnation)
         if running is not None and not running.ending:
             running.incarnation = incarnation
             return
         if running is not None:
             await self._end(running, parameters.kill_after_s)
-        self._spawn(service.id, parameters, incarnation)
+        self._spawn(service, parameters, incarnation)
 
     async def stop(self, service: ServiceSpec) -> None:
         """TERM, then KILL after `kill_after_s`; return when the group is gone. Raises ControllerError."""
@@ -91,7 +91,7 @@ class ProcessController:
 
     def adopt(self, service: ServiceSpec, incarnation: Incarnation) -> bool:
         """Take over what an earlier run left running; say whether it runs. Raises ControllerError."""
-        running = self._find(service.id, _parameters(service.parameters), incarnation)
+        running = self._find(service, _parameters(service.parameters), incarnation)
         return running is not None and not running.ending
 
     def pid(self, id: ResourceId) -> int | None:
@@ -111,13 +111,14 @@ class ProcessController:
         self._table.clear()
         self._outputs.close()
 
-    def _find(self, id: ResourceId, parameters: ProcessParameters, incarnation: Incarnation) -> _Running | None:
+    def _find(self, service: ServiceSpec, parameters: ProcessParameters, incarnation: Incarnation) -> _Running | None:
         """Find the service in the table or adopt it by its record; a record of a process that is gone is removed."""
+        id = service.id
         known = self._table.get(id)
         if known is not None:
             return known
         try:
-            record = self._records.read(id)
+            record = self._records.read(id) or self._records.take_over(id, service.service, self._table)
             process = None
             if record is not None and record.boot_id == self._processes.boot_id:
                 process = self._processes.adopt(record.pid, record.start_time)
@@ -128,8 +129,8 @@ class ProcessController:
             return None
         return self._keep(id, process, parameters, incarnation)
 
-    def _spawn(self, id: ResourceId, parameters: ProcessParameters, incarnation: Incarnation) -> None:
-        command = parameters.command
+    def _spawn(self, service: ServiceSpec, parameters: ProcessParameters, incarnation: Incarnation) -> None:
+        id, command = service.id, parameters.command
         try:
             process = self._processes.spawn(
                 command,
@@ -146,6 +147,7 @@ class ProcessController:
             boot_id=self._processes.boot_id,
             command=command,
             incarnation=incarnation,
+            service=service.service,
         )
         try:
             self._records.write(id, record)
@@ -186,7 +188,7 @@ class ProcessController:
 
     async def _end_service(self, service: ServiceSpec, grace_s_max: float | None) -> None:
         parameters = _parameters(service.parameters)
-        running = self._find(service.id, parameters, Incarnation(0))
+        running = self._find(service, parameters, Incarnation(0))
         if running is not None:
             grace_s = parameters.kill_after_s
             await self._end(running, grace_s if grace_s_max is None else min(grace_s, grace_s_max))

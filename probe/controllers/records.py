@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -25,6 +25,7 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     boot_id: str
     command_sha256: str
     incarnation: int
+    service_sha256: str = ""  # of the service's name, where it may be shared
     schema_version: int = 1
 
 
@@ -34,11 +35,16 @@ def digest_of(command: Sequence[str]) -> str:
 
 
 def record_of(
-    *, pid: int, start_time: int, boot_id: str, command: Sequence[str], incarnation: Incarnation
+    *, pid: int, start_time: int, boot_id: str, command: Sequence[str], incarnation: Incarnation, service: str = ""
 ) -> ProcessRecord:
     """Make the record of a process just started."""
     return ProcessRecord(
-        pid=pid, start_time=start_time, boot_id=boot_id, command_sha256=digest_of(command), incarnation=incarnation
+        pid=pid,
+        start_time=start_time,
+        boot_id=boot_id,
+        command_sha256=digest_of(command),
+        incarnation=incarnation,
+        service_sha256=digest_of([service]) if service else "",
     )
 
 
@@ -75,6 +81,19 @@ class Records:
         except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
             return None
 
+    def take_over(self, id: ResourceId, service: str, kept: Container[ResourceId]) -> ProcessRecord | None:
+        """Make another's record of the same service that of `id`, unless it is one of the `kept`. Raises OSError.
+
+        The one whose name a shared service had may be gone from the store by the time that we are started again.
+        """
+        for other in self.ids() if service else ():
+            record = None if other in kept else self.read(other)
+            if record is not None and record.service_sha256 == digest_of([service]):
+                self.write(id, record)
+                self.remove(other)
+                return record
+        return None
+
     def remove(self, id: ResourceId) -> None:
         """Remove a record; one that is gone already, or cannot be removed, is found to be stale when it is read."""
         with suppress(OSError):
@@ -86,7 +105,7 @@ class Records:
             ResourceId(group, name.removesuffix(".json"))
             for group in self._names(self._folder)
             for name in self._names(f"{self._folder}/{group}")
-            if name.endswith(".json")
+            if name.endswith(".json") and _NAME.fullmatch(group) and _NAME.fullmatch(name.removesuffix(".json"))
         ]
 
     def _names(self, folder: str) -> list[str]:

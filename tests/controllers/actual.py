@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from probe.controllers.contract import Background, Controller
+from probe.controllers.contract import Acting, Background
 from probe.environment import Environment, Programs
 from probe.environment.clock import LoopClock, SystemRandomness
 from probe.environment.files import RealFiles
@@ -48,7 +48,7 @@ class Actual:
         """Why what was told ended."""
         return [told[2].reason for told in self.told]
 
-    async def end(self, controller: Controller) -> None:
+    async def end(self, controller: Acting) -> None:
         """End as a run of ours does."""
         controller.release()
         for task in self.tasks:

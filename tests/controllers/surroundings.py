@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from probe.controllers.contract import Background, Controller, ControllerError, ServiceSpec
+from probe.controllers.contract import Acting, Background, ControllerError, ServiceSpec
 from probe.environment import Environment, Http, NoHttp
 from probe.values import Incarnation, ResourceId, Verdict
 from tests.sim.environment import start_run
@@ -46,7 +46,7 @@ class Surroundings:
         """Let virtual time go by."""
         await self.clock.sleep(seconds)
 
-    async def end(self, controller: Controller) -> None:
+    async def end(self, controller: Acting) -> None:
         """End as a run of ours does: nothing is looked at any more, what is in the background is cancelled."""
         controller.release()
         for task in self.tasks:

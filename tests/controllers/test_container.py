@@ -20,7 +20,7 @@ from probe.controllers.container import (
     container_parameters,
 )
 from probe.controllers.containers import LOOK_WITHIN_S, SIGNAL_ENDS_WITHIN_S
-from probe.controllers.contract import Controller, ServiceSpec
+from probe.controllers.contract import Acting, ServiceSpec
 from probe.controllers.engine import Reply
 from probe.controllers.link import PAUSE_MAX_S, UP_WITHIN_S
 from probe.values import Incarnation, Outcome, Reason, ResourceId, Verdict
@@ -76,7 +76,7 @@ def test_a_start_and_a_stop() -> None:
     """S3: start and stop return when the engine has done it; neither is told."""
 
     async def test(house: House) -> None:
-        controller: Controller = house.controller
+        controller: Acting = house.controller
         assert (controller.acts, controller.ours_to_stop) == (True, False)
         assert not controller.adopt(house.service(), Incarnation(1))
         await house.start()

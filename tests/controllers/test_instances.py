@@ -17,7 +17,8 @@ from tests.sim.hooks import Call, Deed
 
 def group(name: str, *, ready: bool = True) -> StorageGroup:
     """Name a storage group and its programs."""
-    return StorageGroup(name, ("/sg", name, "mount"), ("/sg", name, "unmount"), ("/sg", name, "ready") if ready else None)
+    mount, unmount, is_ready = (("/sg", name, word) for word in ("mount", "unmount", "ready"))
+    return StorageGroup(name, mount, unmount, is_ready if ready else None)
 
 
 STORE = Instance(("/instance", "in"), ("/instance", "out"), (group("sg1"), group("sg2"), group("sg3", ready=False)))

@@ -7,6 +7,7 @@ import errno
 import json
 import signal
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from probe.controllers.contract import ControllerError
 from probe.controllers.process import KILL_GRACE_S, TERMINATE_GRACE_S
 from probe.controllers.records import digest_of
-from probe.values import Incarnation, Outcome, Reason, Verdict
+from probe.values import Incarnation, Outcome, Reason, ResourceId, Verdict
 from tests.controllers.house import ID, OUTPUT, PROGRAM, RECORD, RECORD_FOLDER, House, in_background, in_house
 from tests.sim.processes import SimProcess, SimProcesses
 from tests.sim.programs import Recipe
@@ -34,6 +35,7 @@ def test_a_start_is_recorded_before_it_counts() -> None:
             "start_time": program.start_time,
             "boot_id": house.machine.boot_id,
             "command_sha256": digest_of([PROGRAM]),
+            "service_sha256": "",
             "incarnation": 7,
             "schema_version": 1,
         }
@@ -318,6 +320,27 @@ def test_a_stop_finds_what_an_earlier_run_left(verb: str) -> None:
         assert house.controller.recorded() == [ID]
         await getattr(house.controller, verb)(house.service())
         assert (house.alive, house.recorded, house.controller.recorded()) == ([], False, [])
+
+    in_house(test)
+
+
+def test_what_was_left_under_another_name_is_found() -> None:
+    """S36, S57: who started a shared service may be gone from the store; another who names it takes it over, once."""
+
+    async def test(house: House) -> None:
+        other = ResourceId("evs2", "smtp")
+        mine, theirs = (replace(house.service(), id=id, service="process [served]") for id in (ID, other))
+        await house.controller.start(theirs, Incarnation(1))
+        assert not house.controller.adopt(mine, Incarnation(0)), "it is held under the other name"
+        program = house.only
+        house.run.die()
+        house.start_run()
+        assert not house.controller.adopt(replace(mine, service="another"), Incarnation(0))
+        assert house.controller.adopt(mine, Incarnation(0))
+        assert (house.controller.pid(ID), house.controller.recorded()) == (program.pid, [ID])
+        assert not house.controller.adopt(theirs, Incarnation(0))
+        await house.controller.stop(mine)
+        assert (house.alive, house.controller.recorded()) == ([], [])
 
     in_house(test)
 

@@ -60,6 +60,16 @@ def test_an_oversized_record_is_an_error_not_a_read() -> None:
         records.read(ID)
 
 
+def test_a_file_that_is_no_record_s_is_not_listed() -> None:
+    """What somebody else put there leads nowhere."""
+    files = RunFiles(MemoryFiles(), set())
+    records = Records(files, "/state")
+    records.write(ID, RECORD)
+    files.write("/state/evs1/a b.json", b"{}")
+    files.write("/state/evs1/smtp.json.new", b"{}")
+    assert records.ids() == [ID]
+
+
 @pytest.mark.parametrize("part", ["..", ".", "", "a/b", "a\0b", ".hidden", "a\n"])
 def test_no_id_leads_out_of_the_folder(part: str) -> None:
     """A name that is no plain name is refused, as group and as resource."""

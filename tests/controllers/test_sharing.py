@@ -313,7 +313,7 @@ def test_any_interleaving_leaves_it_consistent(seed: int) -> None:
         tasks = [begin(each.live()) for each in resources]
         while not all(task.done() for task in tasks):
             await commune.around.pass_time(chance.random())
-            idle = [id for id in commune.below.running if not commune.below.busy[id]]  # the end of one on its way is asked for
+            idle = [id for id in commune.below.running if not commune.below.busy[id]]
             if chance.random() < 0.1 and idle:
                 commune.below.die(chance.choice(idle))
             for each in resources:

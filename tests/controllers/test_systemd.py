@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from probe.controllers.contract import Controller, ServiceSpec
+from probe.controllers.contract import Acting, ServiceSpec
 from probe.controllers.dbus import BusError
 from probe.controllers.link import PAUSE_MAX_S, UP_WITHIN_S
 from probe.controllers.systemd import TERMINATE_GRACE_S, SystemdController
@@ -64,7 +64,7 @@ def test_a_start_and_a_stop() -> None:
     """S3: start and stop return when systemd's jobs have ended; neither is told."""
 
     async def test(house: House) -> None:
-        controller: Controller = house.controller
+        controller: Acting = house.controller
         assert (controller.acts, controller.ours_to_stop) == (True, False)
         assert not controller.adopt(house.service(), Incarnation(1))
         await house.start()
