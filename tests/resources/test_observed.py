@@ -11,10 +11,15 @@ from probe.resources.specs import spec_of
 NAME = {"name": "mail.example.org", "hosts_file": "/etc/hosts"}
 
 
-def resource(name: str, type: str, *depends_on: str, kind: str = "none", **parameters: object) -> Resource:
+def resource(own_name: str, type: str, /, *depends_on: str, kind: str = "none", **parameters: object) -> Resource:
     """Describe a resource."""
     return Resource(
-        group="evs1", name=name, type=type, depends_on=depends_on, controller=Controller(kind), parameters=parameters
+        group="evs1",
+        name=own_name,
+        type=type,
+        depends_on=depends_on,
+        controller=Controller(kind),
+        parameters=parameters,
     )
 
 
