@@ -18,10 +18,6 @@ core answered. `LOOKSALIVE_REWRITE_SCENARIOS=1` writes the answers anew, to be r
     drain                  we are asked to end
     planned yes|no         the stops to come are planned, or no longer
     upgraded NAME [op=N]   the controller's upgrade is done
-    progress NAME DONE TOTAL
-    maintain yes|no [GROUP] [for=SECONDS]     the group is let alone, or no longer
-    room N                 how many storage groups the node mounts
-    upgraded NAME [op=N]   the controller's upgrade is done
     progress NAME DONE TOTAL                  of the operation under way
     maintain yes|no [GROUP] [for=SECONDS]     the group is let alone, or no longer
     room N                 how many storage groups the node mounts
