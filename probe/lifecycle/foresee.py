@@ -135,6 +135,8 @@ class _Shell:
         for record in self._world.records.values():
             if record.state is State.FAILED and record.root_cause is None and record.failure is not None:
                 self._failing[record.id] = record.failure
+            elif record.held is not None and record.held.verdict is not None:  # not told yet
+                self._failing[record.id] = record.held.verdict
         for event in supposed:
             if isinstance(event, Probed | Exited):
                 self._failing[event.id] = event.verdict
@@ -213,10 +215,7 @@ class _Shell:
         record = self._world.records.get(id)
         if record is None:
             return
-        verdict = self._failing.get(id)
-        if verdict is not None and record.state is State.ONLINE:
-            yield Probed(id, record.incarnation, False, verdict)
-        elif verdict is None and (record.state is State.FAILED or record.held is not None):
+        if id not in self._failing and (record.state is State.FAILED or record.held is not None):
             yield Probed(id, record.incarnation, True, HEALTHY)
 
 

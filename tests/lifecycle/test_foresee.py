@@ -117,6 +117,22 @@ def test_what_is_failed_by_itself_stays_so() -> None:
     assert again.after.records[id_of("a")].state is State.FAILED
 
 
+def test_a_failure_that_is_held_is_the_cause_of_the_next() -> None:
+    """A provider whose failure is not told yet goes on failing when it is asked for another's sake."""
+    world = started([spec("p", "smtp", "none"), spec("a", "smtp", "none", ("p",)), spec("c", "smtp", "none", ("a",))])
+    bring_up(world)
+    machine = HealthyMachine(world)
+    machine.lose(id_of("a"), process=False)
+    machine.run(0.0)
+    assert world.records[id_of("a")].held is not None
+    future = foresee.foresee(snapshot(world), suppose(snapshot(world), "fail", "evs1/c"), 0.0)
+    assert {id.name: (record.state, record.root_cause) for id, record in future.after.records.items()} == {
+        "p": (State.ONLINE, None),
+        "a": (State.FAILED, None),
+        "c": (State.FAILED, id_of("a")),
+    }
+
+
 def test_a_restart_that_waits_is_foreseen_at_its_time() -> None:
     """S54: with a restart_delay_s the new start comes so much later, by the clock."""
     world = started(chain(1, restart_delay_s=7.5))
