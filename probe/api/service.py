@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from probe.directory.report import DirectoryReport
 from probe.lifecycle.foretell import PlanReport
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
 from probe.monitor.transcript import Transcript
@@ -46,6 +47,10 @@ class Service(Protocol):
     @property
     def storage_groups(self) -> tuple[int, int]:
         """How many storage groups are mounted here, and how many may be (S45)."""
+
+    @property
+    def directory(self) -> DirectoryReport | None:
+        """What is known of the directory that other tools share; None when there is none."""
 
     def resource(self, id: ResourceId) -> ResourceReport | None: ...
     def resources(self) -> Iterator[ResourceReport]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from probe.directory.drift import as_object
+from probe.directory.report import DIFFERENCES_SHOWN_MAX, DirectoryReport
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, ResourceReport
 from probe.monitor.transcript import Transcript
 from probe.values import Outcome, Reason, State
@@ -82,6 +84,27 @@ class StorageGroups(msgspec.Struct, frozen=True):
     max: int
 
 
+class Drift(msgspec.Struct, frozen=True):
+    """One thing that differs between store and directory; a value that is not there is left out (S73)."""
+
+    id: str
+    kind: str  # "property", "type", "missing-object" or "extra-object"
+    property: str
+    since: float  # when it was first seen
+    store: Any | msgspec.UnsetType = msgspec.UNSET
+    directory: Any | msgspec.UnsetType = msgspec.UNSET
+
+
+class DirectoryState(msgspec.Struct, frozen=True):
+    """The directory that other tools share: whether it was told everything, and what differs (the first hundred)."""
+
+    place: str
+    pending: bool
+    differences: int
+    drift: tuple[Drift, ...]
+    error: str  # why the last look failed
+
+
 class Status(msgspec.Struct, frozen=True):
     """Everything, or the page of it that was asked for; `next` is the `after` of the following page."""
 
@@ -91,6 +114,7 @@ class Status(msgspec.Struct, frozen=True):
     resources: tuple[Resource, ...]
     next: str | None
     storage_groups: StorageGroups
+    directory: DirectoryState | None
 
 
 class Event(msgspec.Struct, frozen=True, rename={"from_": "from"}):
@@ -198,6 +222,17 @@ def liveness_of(report: ResourceReport) -> Liveness:
         evidence=report.evidence,
         age_s=None if report.age_s is None else round(report.age_s, AGE_DIGITS),
         root_cause=str(report.root_cause) if report.root_cause else None,
+    )
+
+
+def directory_of(report: DirectoryReport) -> DirectoryState:
+    """Write what is known of the directory."""
+    return DirectoryState(
+        place=report.place,
+        pending=report.pending,
+        differences=len(report.differences),
+        drift=tuple(msgspec.convert(as_object(one), Drift) for one in report.differences[:DIFFERENCES_SHOWN_MAX]),
+        error=report.error,
     )
 
 

@@ -16,7 +16,7 @@ from probe.api import replies
 from probe.api.context import API, Api, find_resource, whole_number
 from probe.api.errors import Problem
 from probe.api.replies import json_reply, stream_reply
-from probe.api.shapes import StorageGroups, group_of, resource_of
+from probe.api.shapes import StorageGroups, directory_of, group_of, resource_of
 from probe.lifecycle.report import GroupReport, ResourceReport
 from probe.values import ResourceId, State, evidence_of
 
@@ -114,7 +114,9 @@ def _slices(api: Api, selection: _Selection) -> Generator[bytes, None, None]:
         if following:
             break
     room = encode(StorageGroups(*api.service.storage_groups))
-    yield b'],"next":%s,"storage_groups":%s}' % (encode(str(last) if following else None), room)
+    place = None if (report := api.service.directory) is None else directory_of(report)
+    tail = (encode(str(last) if following else None), room, encode(place))
+    yield b'],"next":%s,"storage_groups":%s,"directory":%s}' % tail
 
 
 def _listed(encoded: Iterator[bytes]) -> Iterator[bytes]:

@@ -18,12 +18,14 @@ from bindings.parse import StoreError
 from bindings.store import StoreFolder
 from probe.api.app import ApiSettings, Server, make_app, serve
 from probe.cli import logs
-from probe.cli.arguments import EXIT_FAILED, EXIT_OK, EXIT_STORE
+from probe.cli.arguments import EXIT_FAILED, EXIT_OK, EXIT_STORE, EXIT_USAGE
 from probe.cli.output import complain
 from probe.cli.settings import RunSettings
 from probe.cluster import DesiredState, MaintenanceFile
 from probe.controllers import CONTROLLER_KINDS, controllers_by_kind
 from probe.controllers.contract import Background
+from probe.directory.contract import Directory, DirectoryError
+from probe.directory.opening import open_directory
 from probe.environment import Environment
 from probe.environment.addresses import NetlinkAddresses
 from probe.environment.clock import LoopClock, SystemRandomness
@@ -35,12 +37,14 @@ from probe.environment.network import RealNetwork
 from probe.environment.notify import ServiceManager
 from probe.environment.processes import RealProcesses
 from probe.environment.programs import RealPrograms
+from probe.environment.streams import RealStreams
 from probe.environment.threads import DaemonThreads
 from probe.environment.watchdog import Watchdog
 from probe.history.journal import Journal
 from probe.history.storage import Retention
 from probe.metrics import Metrics
 from probe.runtime import Inventory, Reader, Runtime
+from probe.runtime.directory import DirectoryWatch
 from probe.values import Incarnation, ResourceId, Verdict
 from probe.version import __version__
 
@@ -132,6 +136,11 @@ class _Instance:
         except OSError as error:
             complain("run", f"cannot read what was wanted last: {error}; mend it, or pass another --state-dir")
             return EXIT_FAILED
+        try:
+            directory = self._directory()
+        except DirectoryError as error:
+            complain("run", str(error))
+            return EXIT_USAGE
         journal = self._journal()
         runtime = self.runtime = Runtime(
             self.environment,
@@ -144,6 +153,15 @@ class _Instance:
         if journal is not None:
             runtime.feed.recent.follow(journal)
         reader = self.reader = Reader(runtime, self.inventory, platform.node() or "localhost")
+        reader.directory_watch = DirectoryWatch(
+            self.environment,
+            self.metrics,
+            directory,
+            str(settings.state_dir),
+            in_force=lambda: self.inventory.loaded.store,
+            load=StoreFolder(self.environment.files, str(settings.store)).load,
+            on_change=runtime.feed.advance,
+        )
         token_file = None if settings.token_file is None else str(settings.token_file)
         app = make_app(
             reader,
@@ -181,6 +199,10 @@ class _Instance:
         _log.info("looksalive has ended")
         return EXIT_OK
 
+    def _directory(self) -> Directory:
+        settings, folders = self.settings, (str(self.settings.store), str(self.settings.state_dir))
+        return open_directory(settings.directory, self.environment.files, RealStreams(), *folders)
+
     def _journal(self) -> Journal | None:
         settings = self.settings
         if settings.history == "off":
@@ -202,6 +224,8 @@ class _Instance:
             print(f"looksalive ready {self.server.url}", flush=True)
             _log.info("looksalive serves at %s", self.server.url)
             self._tell_ready()
+            if self.reader.directory_watch is not None:
+                self._spawn(self.reader.directory_watch.follow())
             if self.settings.on_ready is not None:
                 self.settings.on_ready(self.server.url, await self._pids())
             await self.inventory.follow(runtime)

@@ -200,6 +200,11 @@ def _kernel_inactive_lines(metric: Metric, metrics: Metrics) -> Iterator[str]:
         yield f"{metric.full_name}{{{label_text(metric.labels, (metrics.kernel_why_not,))}}} 1"
 
 
+def _drift_lines(metric: Metric, metrics: Metrics) -> Iterator[str]:
+    for id, count in metrics.directory_drift.items():
+        yield f"{metric.full_name}{{{label_text(metric.labels, id)}}} {count}"
+
+
 _OF_ALL: dict[Metric, Callable[[Metric, Metrics], Iterable[str]]] = {
     table.STAGE_SECONDS: _stage_lines,
     table.DETECTION: _detection_lines,
@@ -220,6 +225,9 @@ _OF_ALL: dict[Metric, Callable[[Metric, Metrics], Iterable[str]]] = {
     table.HISTORY_DROPPED: lambda metric, metrics: (f"{metric.full_name} {metrics.history_dropped_total}",),
     table.HISTORY_ERRORS: lambda metric, metrics: (f"{metric.full_name} {metrics.history_errors_total}",),
     table.HISTORY_FAILING: lambda metric, metrics: (f"{metric.full_name} {int(metrics.history_failing)}",),
+    table.DIRECTORY_DRIFT: _drift_lines,
+    table.DIRECTORY_PENDING: lambda metric, metrics: (f"{metric.full_name} {int(metrics.directory_pending)}",),
+    table.DIRECTORY_FAILING: lambda metric, metrics: (f"{metric.full_name} {int(metrics.directory_failing)}",),
     table.BUILD_INFO: _build_lines,
 }
 

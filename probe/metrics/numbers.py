@@ -81,6 +81,9 @@ class Metrics:
         self.storage_groups = (0, 0)  # mounted, and how many may be
         self.reload_successful = False
         self.reload_success_at = 0.0
+        self.directory_drift: dict[ResourceId, int] = {}
+        self.directory_pending = False
+        self.directory_failing = False
         self.history_written_total = 0  # these are written by the thread of the history
         self.history_errors_total = 0
         self.history_failing = False
@@ -196,6 +199,10 @@ class Metrics:
         numbers = self.resources.get(id)
         if numbers is not None:
             numbers.progressed = wall
+
+    def directory_looked(self, drift: dict[ResourceId, int], pending: bool, failing: bool) -> None:
+        """Note what the last look at the directory found."""
+        self.directory_drift, self.directory_pending, self.directory_failing = drift, pending, failing
 
     def drained(self, on: bool) -> None:
         """Note whether the stops to come are planned."""

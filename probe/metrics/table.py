@@ -132,6 +132,11 @@ HISTORY_DROPPED = Metric(
 )
 HISTORY_ERRORS = Metric("history_errors_total", "counter", (), "Attempts to write the history that failed.")
 HISTORY_FAILING = Metric("history_failing", "gauge", (), "1 while the history cannot be written.")
+DIRECTORY_DRIFT = Metric(
+    "directory_drift", "gauge", _ONE, "Differences between a resource and its object in the directory, where any are."
+)
+DIRECTORY_PENDING = Metric("directory_pending", "gauge", (), "1 while the directory has not been told everything yet.")
+DIRECTORY_FAILING = Metric("directory_failing", "gauge", (), "1 while the directory cannot be asked.")
 BUILD_INFO = Metric("build_info", "gauge", ("version", "python"), "The running version; always 1.")
 
 METRICS: tuple[Metric, ...] = (
@@ -168,5 +173,8 @@ METRICS: tuple[Metric, ...] = (
     HISTORY_DROPPED,
     HISTORY_ERRORS,
     HISTORY_FAILING,
+    DIRECTORY_DRIFT,
+    DIRECTORY_PENDING,
+    DIRECTORY_FAILING,
     BUILD_INFO,
 )

@@ -57,6 +57,10 @@ class Feed:
                 self._waiters.discard(waiter)
         return self.revision
 
+    def advance(self) -> None:
+        """Tell readers that something else that they see has changed."""
+        self._advance()
+
     def _advance(self) -> None:
         self.revision += 1
         for waiter in self._waiters:

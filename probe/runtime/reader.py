@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 
 from probe.cluster import Kept
+from probe.directory.report import DirectoryReport
 from probe.history import RecentSubscription
 from probe.lifecycle import capacity
 from probe.lifecycle.encoding import snapshot
@@ -16,6 +17,7 @@ from probe.lifecycle.foretell import PlanReport, plan
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
 from probe.lifecycle.world import Record, Refused
 from probe.monitor.transcript import Transcript
+from probe.runtime.directory import DirectoryWatch
 from probe.runtime.inbox import Ended
 from probe.runtime.inventory import Inventory
 from probe.runtime.loop import Runtime
@@ -35,6 +37,7 @@ class Reader:
         self._runtime = runtime
         self._inventory = inventory
         self._saving = asyncio.Lock()
+        self.directory_watch: DirectoryWatch | None = None
 
     @property
     def revision(self) -> int:
@@ -125,6 +128,11 @@ class Reader:
             raise Refusal(503, "draining", "looksalive is ending; its stops are planned anyway") from None
         self._runtime.metrics.drained(on)
         _log.info("the stops to come are %s planned (by %s)", "from now on" if on else "no longer", by or "nobody")
+
+    @property
+    def directory(self) -> DirectoryReport | None:
+        """Say what is known of the directory, None when there is none."""
+        return None if self.directory_watch is None else self.directory_watch.report
 
     @property
     def storage_groups(self) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 
+from probe.directory.report import DirectoryReport
 from probe.lifecycle.foretell import PlanReport, PlanStep
 from probe.lifecycle.report import EventReport, GroupReport, MaintenanceReport, OperationReport, Refusal, ResourceReport
 from probe.monitor.transcript import Transcript
@@ -84,6 +85,7 @@ class StaticService:
         self.serving = True
         self.not_ready = ""
         self.draining = False
+        self.directory: DirectoryReport | None = None
         self.history: deque[EventReport] = deque(maxlen=history_max)
         self.feeds: list[Feed] = []
         self.asked: list[tuple[str, str, str]] = []  # verb, target, by

@@ -115,6 +115,7 @@ async def test_a_page_of_a_filtered_picture(opened: Opener) -> None:
         "resources": [],
         "next": None,
         "storage_groups": {"used": 0, "max": 4},
+        "directory": None,
     }
 
 

@@ -250,6 +250,9 @@ def test_the_table_is_the_contract() -> None:
         "looksalive_operation_progress_timestamp_seconds": ("gauge", one),
         "looksalive_config_last_reload_successful": ("gauge", ()),
         "looksalive_config_last_reload_success_timestamp_seconds": ("gauge", ()),
+        "looksalive_directory_drift": ("gauge", one),
+        "looksalive_directory_pending": ("gauge", ()),
+        "looksalive_directory_failing": ("gauge", ()),
         "looksalive_build_info": ("gauge", ("version", "python")),
     }
 
