@@ -21,6 +21,8 @@ from tests.e2e.stores import process, virtual_server, write_cluster, write_metab
 from tests.e2e.waiting import wait_until
 
 KILLS = 50
+SIDECAR_KILLS = 300
+NOBODY = 65534
 PERIOD_S = 30.0  # polling would not find them within this test
 FOUND_WITHIN_S = 5.0
 
@@ -67,6 +69,30 @@ def test_every_killed_listener_is_published_by_the_kernels_word(folder: Path) ->
         assert metric(service, "kernel_events_total") >= KILLS
         assert metric(service, "detection_seconds_count", trigger="kernel") == KILLS
         assert metric(service, "detection_seconds_bucket", trigger="kernel", le="1.0") == KILLS
+
+
+def test_a_sidecar_without_any_privilege_misses_no_kill(folder: Path) -> None:
+    """Three hundred SIGKILLs seen by the whole service as uid 65534 without a capability: each `listener_gone`."""
+    program = (sys.executable, "-m", "tests.e2e.unprivileged")
+    with Listeners(SIDECAR_KILLS) as listeners:
+        write_metabase(folder / "store", listeners.keys, poll_interval_s=PERIOD_S, probe_timeout_s=2.0)
+        service = Service(folder / "store", program=program)
+        if os.geteuid() == 0:
+            os.chown(service.state_dir, NOBODY, NOBODY)
+        with service:
+            left = Path(f"/proc/{service.pid}/status").read_text().split()
+            held = {name: left[left.index(name) + 1] for name in ("CapEff:", "CapPrm:", "NoNewPrivs:")}
+            assert held == {"CapEff:": "0" * 16, "CapPrm:": "0" * 16, "NoNewPrivs:": "1"}
+            assert left[left.index("Uid:") + 1] != "0"
+            service.wait_all_alive(PERIOD_S)
+            need_kernel_events(service)
+            for number in range(SIDECAR_KILLS):
+                listeners.kill(number)
+            service.wait(lambda all_of: not any(each["alive"] for each in all_of.values()), "all dead", FOUND_WITHIN_S)
+            published = failures(service)
+        assert len(published) == SIDECAR_KILLS
+        told = {(event["trigger"], event["reason"]) for events in published.values() for event in events}
+        assert told == {("kernel", "listener_gone")}
 
 
 def test_switched_off_the_same_is_found_by_polling(folder: Path) -> None:

@@ -7,10 +7,10 @@ import random
 import pytest
 
 from probe.values import State
-from tests.sim.loop import run_virtual
+from tests.sim.loop import current_loop, run_virtual
 from tests.sim.machine import Machine
 from tests.sim.servers import Server
-from tests.sim.service import GROUP, PORTS, Json, SimService, current_loop, edit
+from tests.sim.service import GROUP, PORTS, Json, SimService, edit
 
 DRAWS = 1_000
 PARTS = 4  # the draws are spread over so many tests
