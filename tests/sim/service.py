@@ -86,13 +86,15 @@ class SimService:
         environment = self.run.environment
         environment.files.make_folder(STATE_DIR)
         self.metrics = Metrics()
+        folder = StoreFolder(environment.files, STORE_DIR, STATE_DIR)
         self.controllers = controllers_by_kind(
             environment,
             STATE_DIR,
             self._exited,
             lambda work: self.runtime.spawn(work),  # noqa: PLW0108 - the runtime is made later
+            metabase=folder,
+            ask=lambda id: self.inventory.ask_once(id),  # noqa: PLW0108 - likewise
         )
-        folder = StoreFolder(environment.files, STORE_DIR, STATE_DIR)
         desired = DesiredState(environment.files, STATE_DIR)
         maintained = MaintenanceFile(environment.files, STATE_DIR)
         self.inventory = Inventory(environment, folder, CONTROLLER_KINDS, self.controllers, desired, maintained)
