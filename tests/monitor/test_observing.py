@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
 from bindings.model import Resource
 from probe.monitor.observing import LOOKS_AT_ONCE_MAX
 from probe.monitor.plan import Plans, ProbePlan
@@ -214,7 +216,8 @@ def test_our_own_stall_is_credited() -> None:
     simulate(body)
 
 
-def test_a_failure_across_a_pause_of_ours_is_nobody_s() -> None:
+@pytest.mark.parametrize("pause_s", [8, 30])  # can be credited, and cannot
+def test_a_failure_across_a_pause_of_ours_is_nobody_s(pause_s: float) -> None:
     """A look that was under way while we were stopped for longer than its time-out says nothing: `prober_stalled`."""
 
     async def body(rig: Rig) -> None:
@@ -225,7 +228,7 @@ def test_a_failure_across_a_pause_of_ours_is_nobody_s() -> None:
         while looks.begun == before:
             await rig.until(rig.loop.time() + 0.01)
         looks.takes_s = 0.0
-        rig.loop.stall(30)
+        rig.loop.stall(pause_s)
         await rig.until(rig.loop.time() + 0.9)
         looks.answer = GOOD
         await rig.until(rig.loop.time() + 30)
