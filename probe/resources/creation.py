@@ -244,10 +244,12 @@ def _virtual_server(draft: _Draft, id: ResourceId, protocol: str, wanted: Wanted
         raise Refused(
             "key_taken", f"the virtual server {key} is that of {_list(users)}; name another: --virtual-server"
         )
+    if found is not None and found != server and id in present.users(key):
+        mend = f"change it with looksalive metabase set {key} KEY=VALUE, or delete {id} first"
+        raise Refused("exists", f"{id} is there already, and {key} is not as this would make it; {mend}")
     if found is not None and found != server:
-        raise Refused(
-            "key_taken", f"there is a virtual server {key} already; take it as it is with --virtual-server {key}"
-        )
+        mend = f"take it as it is with --virtual-server {key}"
+        raise Refused("key_taken", f"there is a virtual server {key} already; {mend}")
     draft.keys[key] = server
     return key
 
