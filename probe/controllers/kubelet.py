@@ -6,10 +6,10 @@ How it behaves:
 2. Stop returns at once and leaves the container as it is: only Kubernetes stops pods. What is offline here is not
    checked, keeps nobody waiting and never asks for a restart; its dependents were stopped before it.
 3. A failed resource is cleared before it is started again, by a terminate. That returns when the container was really
-   restarted: it answered in any way and is gone now, or it is well. Until then the resource stays `failed` and its
-   `/livez` fails, so that the kubelet acts, and its dependents wait. A container that was gone at the first look is
-   waited for until it is well, for a refused connection does not tell a dead process from a restart.
-4. After such a restart the kubelet's own `startupProbe` on `/readyz/{g}/{r}` is what gives a slow container its time.
+   restarted: it was there, ill, and is gone now, or it is well. Until then the resource stays `failed` and its `/livez`
+   fails, so that the kubelet acts, and its dependents wait. A container that was gone at the first look is waited for
+   until it is well, for a refused connection does not tell a dead process from a restart.
+4. So give a slow container a `startupProbe` on `/readyz/{g}/{r}`: the kubelet alone knows when it really began anew.
 """
 
 from __future__ import annotations

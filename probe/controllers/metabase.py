@@ -8,7 +8,7 @@ How it behaves:
 2. The service itself is started and stopped by the controller in `service`; several virtual servers share it, and it
    stops with the last. Without `service` somebody else starts it, and it is expected to run.
 3. smtp's stop ends the whole service (S59); the command keeps its virtual server down when others bring that back.
-4. Terminate gives the command `TERMINATE_GRACE_S`; a service that does not obey is ended.
+4. Terminate gives the command two seconds; a service that does not obey is ended, whoever else uses it.
 """
 
 from __future__ import annotations

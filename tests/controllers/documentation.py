@@ -1,6 +1,6 @@
 """Write `deploy/CONTROLLERS.md` anew after a controller has changed: `python -m tests.controllers.documentation`.
 
-A row comes from the kind's own table of parameters, a paragraph from the first line of its module.
+A row comes from the kind's own table of parameters, the text above it from the beginning of its module.
 """
 
 from __future__ import annotations
@@ -22,19 +22,29 @@ stand that kind's parameters, checked before anything is done with them. An argv
 This page is written from the code by `python -m tests.controllers.documentation`.
 """
 
+SHARED = {"One service for several resources": "sharing", "Instances and storage groups": "instances"}
+
 
 def page() -> str:
     """Write the page as it should be."""
-    return "\n".join([HEAD, *(section(kind, PARAMETERS[kind]) for kind in CONTROLLER_KINDS)])
+    shared = [f"## {title}\n\n{about(module)}\n" for title, module in SHARED.items()]
+    return "\n".join([HEAD, *shared, *(section(kind, PARAMETERS[kind]) for kind in CONTROLLER_KINDS)])
 
 
 def section(kind: str, parameters: tuple[Parameter, ...]) -> str:
     """Write what is said of one kind."""
-    about = importlib.import_module(f"probe.controllers.{kind}").__doc__ or ""
-    lines = [f"## {kind}", "", about.strip().partition("\n\n")[0].replace("\n", " "), ""]
+    lines = [f"## {kind}", "", about(kind), ""]
     if parameters:
         lines += ["| parameter | what | default | for |", "|---|---|---|---|", *map(row, parameters), ""]
     return "\n".join(lines)
+
+
+def about(module: str) -> str:
+    """Take what a module says of itself: what it is, and how it behaves."""
+    text = (importlib.import_module(f"probe.controllers.{module}").__doc__ or "").strip()
+    summary, *rest = text.split("\n\n")
+    behaviour = [part for part in rest if part.startswith("How it behaves:")]
+    return "\n\n".join([summary.replace("\n", " "), *(part.replace(":\n1.", ":\n\n1.", 1) for part in behaviour)])
 
 
 def row(parameter: Parameter) -> str:
