@@ -184,9 +184,8 @@ class GrpcConversation:
             self._malformed(f"{type(error).__name__} at a frame of type {frame[3]}".encode())
             return b""
         for event in events:
-            self._hear(event)
-            if self.finished:
-                return b""
+            if self._hears:
+                self._hear(event)
         return self._connection.data_to_send()
 
     def _go_away(self, payload: bytes) -> None:

@@ -76,16 +76,12 @@ def check_store(store: Store, kinds: Mapping[str, ControllerKind]) -> list[Store
 
 def _check_singles(store: Store) -> Iterator[StoreProblem]:
     """Find second resources of a type of which a cluster has one (S24); the first one written stays."""
+    single = {name for name, kind in TYPES.items() if kind.traits.one_per_cluster}
     first: dict[str, Resource] = {}
     for group in store.groups.values():
         for resource in group.resources.values():
-            kind = TYPES.get(resource.type)
-            if (
-                kind is not None
-                and kind.traits.one_per_cluster
-                and first.setdefault(resource.type, resource) != resource
-            ):
-                there = first[resource.type]
+            there = first.setdefault(resource.type, resource) if resource.type in single else resource
+            if there is not resource:
                 message = f"a cluster has one {resource.type}, and {there.group}/{there.name} is there already"
                 yield _Place(resource).problem(("type",), message, f"{there.group}/{there.name} serves every group")
 

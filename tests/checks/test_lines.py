@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from probe.checks.conversation import LINE_BYTES_MAX
 from probe.checks.lines import LineReader, LineTooLong
+from tests.checks.drive import held_bytes
 
 
 def taken(reader: LineReader) -> list[bytes]:
@@ -55,3 +56,11 @@ def test_raw_bytes_between_lines() -> None:
     assert [reader.take(), reader.take_raw(3), reader.take(), reader.take(), reader.take_raw(9)] == [
         b"3", b"a\nb", b"", b"0", b""
     ]  # fmt: skip
+
+
+def test_what_was_taken_is_not_held() -> None:
+    """Counted bytes that were taken are let go at once: whoever takes them keeps them."""
+    reader = LineReader()
+    reader.feed(b"x" * 60_000)
+    assert len(reader.take_raw(60_000)) == 60_000
+    assert held_bytes(reader) == 0
