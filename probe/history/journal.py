@@ -38,7 +38,15 @@ class Journal:
     """Takes what was decided, in order; `note` and `offer` are for the loop, the rest happens in a thread."""
 
     def __init__(
-        self, path: str, files: Files, clock: Clock, metrics: Metrics, retention: Retention, *, version: str
+        self,
+        path: str,
+        files: Files,
+        clock: Clock,
+        metrics: Metrics,
+        retention: Retention,
+        *,
+        version: str,
+        retry_s: float = RETRY_S,
     ) -> None:
         self.path = path
         self._files = files
@@ -46,7 +54,8 @@ class Journal:
         self._metrics = metrics
         self._retention = retention
         self._version = version
-        self._waiting: deque[Entry] = deque()
+        self._retry_s = retry_s
+        self.waiting: deque[Entry] = deque()  # to be written
         self._missed = 0
         self._since_checkpoint = 0
         self._checkpoint_wanted = False  # set by the thread too: it began a file that has none
@@ -62,7 +71,7 @@ class Journal:
 
     def __repr__(self) -> str:
         return (
-            f"<Journal {self.path} {len(self._waiting)} entries wait{' (' + self._failing + ')' * bool(self._failing)}>"
+            f"<Journal {self.path} {len(self.waiting)} entries wait{' (' + self._failing + ')' * bool(self._failing)}>"
         )
 
     # --- on the loop ---
@@ -79,7 +88,7 @@ class Journal:
         enough = self._since_checkpoint >= max(DECISIONS_PER_CHECKPOINT, len(world.records))
         if (enough or self._checkpoint_wanted) and not self._checkpoint_waits:
             self._checkpoint_waits, self._checkpoint_wanted, self._since_checkpoint = True, False, 0
-            self._waiting.append(Checkpoint(self._clock.wall(), snapshot(world)))
+            self.waiting.append(Checkpoint(self._clock.wall(), snapshot(world)))
 
     def offer(self, edge: EventReport) -> None:
         """Take an edge as readers are told it."""
@@ -96,14 +105,14 @@ class Journal:
             _log.warning("the history could not be written to its end within %g s", CLOSE_S)
 
     def _put(self, entry: Entry, decisions: int = 0) -> bool:
-        if len(self._waiting) >= ENTRIES_MAX:
+        if len(self.waiting) >= ENTRIES_MAX:
             self._missed += decisions
             self._metrics.history_dropped_total += 1
             return False
         if self._missed and decisions:
-            self._waiting.append(Missed(self._clock.wall(), self._missed, "the disk was too slow"))
+            self.waiting.append(Missed(self._clock.wall(), self._missed, "the disk was too slow"))
             self._missed, self._checkpoint_wanted = 0, True
-        self._waiting.append(entry)
+        self.waiting.append(entry)
         if not self._wake.is_set():
             self._wake.set()
         return True
@@ -117,7 +126,7 @@ class Journal:
             last = self._closing.wait(BATCH_S)  # more may come; then nothing more will
             while batch := self._take():
                 while not self._write(batch):
-                    if last or self._closing.wait(RETRY_S):
+                    if last or self._closing.wait(self._retry_s):
                         self._end()
                         return
                 self._keep_small(any(isinstance(entry, Checkpoint) for entry in batch))
@@ -126,8 +135,8 @@ class Journal:
                 return
 
     def _take(self) -> list[Entry]:
-        count = min(len(self._waiting), BATCH_ENTRIES_MAX)
-        return [self._waiting.popleft() for _ in range(count)]
+        count = min(len(self.waiting), BATCH_ENTRIES_MAX)
+        return [self.waiting.popleft() for _ in range(count)]
 
     def _write(self, batch: list[Entry]) -> bool:
         """Write a batch, opening the file if need be. Returns whether that is done."""
