@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probe.cli.arguments import EXIT_CANNOT_ASK, EXIT_FAILED, EXIT_OK, EXIT_STORE
+from probe.cli.errors import Refused
 from probe.cli.output import Style, complain, print_json, safe
 from probe.cli.session import Session, add_client_flags, run_session
 
@@ -41,7 +42,7 @@ def execute(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> i
         return _foresee(arguments)
     if arguments.event == "reload":
         parser.error("reload needs --store DIR, the store as it is now; the target is the edited one")
-    return run_session(arguments, parser, _ask, control=True)
+    return run_session(arguments, parser, _ask)
 
 
 async def _ask(arguments: argparse.Namespace, session: Session) -> int:
@@ -50,7 +51,12 @@ async def _ask(arguments: argparse.Namespace, session: Session) -> int:
     from probe.lifecycle.foretell import PlanReport
 
     body = {"event": arguments.event, "target": arguments.target}
-    answer: Any = await session.client.order("/api/v1/plan", body, PLAN_TIMEOUT_S)
+    try:
+        answer: Any = await session.client.order("/api/v1/plan", body, PLAN_TIMEOUT_S)
+    except Refused as error:
+        if error.code != "cannot_happen":
+            raise
+        return _impossible(arguments, str(error))
     try:
         report = msgspec.convert(answer, PlanReport)
     except msgspec.ValidationError:
@@ -72,11 +78,15 @@ def _foresee(arguments: argparse.Namespace) -> int:
             print(safe(problem), file=sys.stderr)
         return EXIT_STORE
     except Unforeseeable as error:
-        if arguments.json:
-            print_json({"error": {"code": "cannot_happen", "message": str(error)}})
-        complain("plan", str(error))
-        return EXIT_FAILED
+        return _impossible(arguments, str(error))
     return _tell(arguments, report)
+
+
+def _impossible(arguments: argparse.Namespace, why: str) -> int:
+    if arguments.json:
+        print_json({"error": {"code": "cannot_happen", "message": why}})
+    complain("plan", why)
+    return EXIT_FAILED
 
 
 def _tell(arguments: argparse.Namespace, report: PlanReport) -> int:
