@@ -24,8 +24,10 @@ from probe.cli.settings import RunSettings
 from probe.cluster import DesiredState, MaintenanceFile
 from probe.controllers import CONTROLLER_KINDS, controllers_by_kind
 from probe.controllers.contract import Background
+from probe.directory.changes import Changes
 from probe.directory.contract import Directory, DirectoryError
 from probe.directory.opening import open_directory
+from probe.directory.pending import Pending
 from probe.environment import Environment
 from probe.environment.addresses import NetlinkAddresses
 from probe.environment.clock import LoopClock, SystemRandomness
@@ -34,7 +36,7 @@ from probe.environment.files import RealFiles
 from probe.environment.http import RealHttp
 from probe.environment.netlink import NetlinkListeners
 from probe.environment.network import RealNetwork
-from probe.environment.notify import ServiceManager
+from probe.environment.notify import Supervision
 from probe.environment.processes import RealProcesses
 from probe.environment.programs import RealPrograms
 from probe.environment.streams import RealStreams
@@ -42,10 +44,12 @@ from probe.environment.threads import DaemonThreads
 from probe.environment.watchdog import Watchdog
 from probe.history.journal import Journal
 from probe.history.storage import Retention
+from probe.lifecycle.events import Progressed
 from probe.metrics import Metrics
 from probe.runtime import Inventory, Reader, Runtime
+from probe.runtime.changing import StoreChanges
 from probe.runtime.directory import DirectoryWatch
-from probe.values import Incarnation, ResourceId, Verdict
+from probe.values import Incarnation, ResourceId, State, Verdict
 from probe.version import __version__
 
 DESCRIPTORS_KEPT = 256  # of the limit, for everything that is not a probe
@@ -105,7 +109,7 @@ class _Instance:
         state_dir = str(settings.state_dir)
         folder = StoreFolder(environment.files, str(settings.store), state_dir)
         self.controllers = controllers_by_kind(
-            environment, state_dir, self._exited, self._spawn, metabase=folder, ask=self._ask
+            environment, state_dir, self._exited, self._spawn, self._progressed, metabase=folder, ask=self._ask
         )
         self.inventory = Inventory(
             environment,
@@ -115,7 +119,7 @@ class _Instance:
             DesiredState(environment.files, state_dir),
             MaintenanceFile(environment.files, state_dir),
         )
-        self.manager = ServiceManager(environment.clock, os.environ)
+        self.manager = Supervision(environment.clock, os.environ)
         self.inventory.on_reload = self._tell_ready
         self.server: Server | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -153,15 +157,7 @@ class _Instance:
         if journal is not None:
             runtime.feed.recent.follow(journal)
         reader = self.reader = Reader(runtime, self.inventory, platform.node() or "localhost")
-        reader.directory_watch = DirectoryWatch(
-            self.environment,
-            self.metrics,
-            directory,
-            str(settings.state_dir),
-            in_force=lambda: self.inventory.loaded.store,
-            load=StoreFolder(self.environment.files, str(settings.store)).load,
-            on_change=runtime.feed.advance,
-        )
+        self._equip(reader, directory, runtime)
         token_file = None if settings.token_file is None else str(settings.token_file)
         app = make_app(
             reader,
@@ -198,6 +194,31 @@ class _Instance:
                 await journal.close()
         _log.info("looksalive has ended")
         return EXIT_OK
+
+    def _equip(self, reader: Reader, directory: Directory, runtime: Runtime) -> None:
+        """Let the reader know the directory, and change the store over the network."""
+        reader.directory_watch = DirectoryWatch(
+            self.environment,
+            self.metrics,
+            directory,
+            str(self.settings.state_dir),
+            in_force=lambda: self.inventory.loaded.store,
+            load=StoreFolder(self.environment.files, str(self.settings.store)).load,
+            on_change=runtime.feed.advance,
+        )
+        reader.changing = self._changing(directory, reader)
+
+    def _changing(self, directory: Directory, reader: Reader) -> StoreChanges:
+        """Let the store be changed over the network, through a folder of its own: it is written in a thread."""
+        files, state_dir = self.environment.files, str(self.settings.state_dir)
+        folder = StoreFolder(files, str(self.settings.store), state_dir)
+        changes = Changes(folder, directory, Pending(files, state_dir), CONTROLLER_KINDS)
+
+        def state_of(id: ResourceId) -> State | None:
+            report = reader.resource(id)
+            return None if report is None else report.state
+
+        return StoreChanges(changes, state_of, self.inventory.ask_reload)
 
     def _directory(self) -> Directory:
         settings, folders = self.settings, (str(self.settings.store), str(self.settings.state_dir))
@@ -275,6 +296,10 @@ class _Instance:
 
     def _ask(self, id: ResourceId) -> Awaitable[Verdict]:
         return self.inventory.ask_once(id)
+
+    def _progressed(self, id: ResourceId, done: int, total: int, text: str) -> None:
+        assert self.runtime is not None, "nothing was started before there is a runtime"
+        self.runtime.post(Progressed(id, done, total, text))
 
     def _exited(self, id: ResourceId, incarnation: Incarnation, verdict: Verdict) -> None:
         assert self.runtime is not None, "nothing was started before there is a runtime"

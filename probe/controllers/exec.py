@@ -12,19 +12,17 @@ How it behaves:
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from probe.controllers.contract import ControllerError, OnExit, ParametersError, ServiceSpec, Spawn
-from probe.controllers.hooks import KILL_WITHIN_S, Hooks, complaint_of
-from probe.controllers.polling import Polls
+from probe.controllers.contract import ControllerError, ParametersError, ServiceSpec
+from probe.controllers.hooked import HookedController
+from probe.controllers.hooks import complaint_of
 from probe.controllers.reading import Parameter, Reading
-from probe.environment import Environment, Finished
+from probe.environment import Finished
 from probe.resources.checking import Problem
-from probe.values import Incarnation, Reason, ResourceId, Verdict, evidence_of
+from probe.values import Incarnation, Reason, Verdict, evidence_of
 
 STATUS_INTERVAL_S = 10.0
 STATUS_INTERVAL_S_MIN = 0.1
@@ -47,8 +45,6 @@ EXEC_PARAMETERS = (
     Parameter("status_interval_s", "seconds", "how often `status` is asked while started", "10"),
 )
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class ExecParameters:
@@ -61,24 +57,13 @@ class ExecParameters:
     status_interval_s: float = STATUS_INTERVAL_S
 
 
-class ExecController:
+class ExecController(HookedController):
     """Runs the hooks of services."""
-
-    acts = True
-    ours_to_stop = False
-
-    def __init__(self, environment: Environment, state_dir: str, on_exit: OnExit, spawn: Spawn) -> None:
-        self._clock = environment.clock
-        self._hooks = Hooks(environment, state_dir)
-        self._polls = Polls(environment.clock, environment.randomness, spawn, on_exit)
-        self._spawn = spawn
-        self._started: dict[ResourceId, ServiceSpec] = {}  # or perhaps half started, or not quite stopped
 
     async def start(self, service: ServiceSpec, incarnation: Incarnation) -> None:
         """Run `start` unless `status` says that it runs (S57). Raises ControllerError."""
         parameters = _parameters(service)
-        self._polls.end(service.id)
-        self._started[service.id] = service
+        self._begin(service)
         if not await self._runs(service, parameters):
             await self._do(service, "start", parameters.start, Reason.SERVICE_STOPPED)
         if parameters.status is not None:
@@ -98,34 +83,12 @@ class ExecController:
         else:
             await self._end(service, parameters, "terminate", parameters.terminate)
 
-    def kill(self, id: ResourceId) -> None:
-        """Run `terminate` where there is one, without anybody waiting; who has none cannot be killed by us."""
-        self._polls.end(id)
-        service = self._started.get(id)
-        if service is not None:
-            self._spawn(self._kill(service))
-
-    def adopt(self, service: ServiceSpec, incarnation: Incarnation) -> bool:  # noqa: ARG002 - the contract's
-        """Say no: to ask takes a program, and the start that follows asks."""
-        return False
-
-    def pid(self, id: ResourceId) -> int | None:  # noqa: ARG002 - the contract's
-        """Know none."""
-        return None
-
-    def release(self) -> None:
-        """Look no more; every service stays as it is."""
-        self._polls.close()
-        self._hooks.close()
-        self._started.clear()
-
     async def _runs(self, service: ServiceSpec, parameters: ExecParameters) -> bool:
         verdict = await self._status(service, parameters)
         return verdict.reason is Reason.MATCHED
 
     async def _end(self, service: ServiceSpec, parameters: ExecParameters, hook: str, argv: tuple[str, ...]) -> None:
-        self._polls.end(service.id)
-        self._started[service.id] = service
+        self._begin(service)
         if (await self._status(service, parameters)).reason is not Reason.EXTERNAL_STOP:
             try:
                 await self._do(service, hook, argv, Reason.REFUSED_BY_SERVER)
@@ -134,8 +97,7 @@ class ExecController:
                     raise
             while await self._runs(service, parameters):
                 await self._clock.sleep(STOPPED_LOOK_S)
-        self._started.pop(service.id, None)
-        self._hooks.rest(service.id)
+        self._ended(service.id)
 
     async def _do(self, service: ServiceSpec, hook: str, argv: tuple[str, ...], otherwise: Reason) -> None:
         finished = await self._hooks.run(service.id, argv, _variables(service, hook))
@@ -152,16 +114,12 @@ class ExecController:
         except ControllerError as error:
             return Verdict(Reason.PROBE_INTERNAL, error.verdict.evidence)
 
-    async def _kill(self, service: ServiceSpec) -> None:
-        try:
-            argv = _parameters(service).terminate
-            if argv is None:
-                _log.warning("%s cannot be killed: it has no terminate hook", service.id)
-                return
-            async with asyncio.timeout(KILL_WITHIN_S):
-                await self._do(service, "terminate", argv, Reason.REFUSED_BY_SERVER)
-        except (ControllerError, TimeoutError) as error:
-            _log.warning("%s could not be killed: %s", service.id, str(error) or f"not within {KILL_WITHIN_S:g} s")
+    async def _end_at_once(self, service: ServiceSpec) -> None:
+        """Run `terminate`; who has none cannot be killed by us."""
+        argv = _parameters(service).terminate
+        if argv is None:
+            raise ControllerError(Verdict(Reason.PROBE_INTERNAL, "it has no terminate hook"))
+        await self._do(service, "terminate", argv, Reason.REFUSED_BY_SERVER)
 
 
 def status_verdict(finished: Finished) -> Verdict:

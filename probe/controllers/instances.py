@@ -117,9 +117,8 @@ class Instances:
             raise _failed(hook, part, finished)
 
     def _tell(self, service: ServiceSpec, total: int, waiting: list[str]) -> None:
-        done = total - len(waiting)
-        text = f"{done} of {total} mounted" + (f", waiting for {', '.join(waiting)}" if waiting else "")
-        self._on_progress(service.id, done, total, evidence_of(text))
+        text = f"waiting for {', '.join(waiting)}" if waiting else "all mounted"
+        self._on_progress(service.id, total - len(waiting), total, evidence_of(text))
 
 
 def _enter(within: list[str], part: str) -> None:

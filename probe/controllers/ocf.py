@@ -12,8 +12,6 @@ How it behaves:
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,12 +19,13 @@ from functools import partial
 
 from probe.controllers.agents import EXIT_CODES, UNKNOWN_CODE, AgentName, Agents, ExitCode
 from probe.controllers.contract import ControllerError, OnExit, ParametersError, ServiceSpec, Spawn
-from probe.controllers.hooks import KILL_WITHIN_S, Hooks, complaint_of
-from probe.controllers.polling import LOOK_TIMEOUT_S, Polls
+from probe.controllers.hooked import HookedController
+from probe.controllers.hooks import complaint_of
+from probe.controllers.polling import LOOK_TIMEOUT_S
 from probe.controllers.reading import Parameter, Reading, did_you_mean
 from probe.environment import Environment, Finished
 from probe.resources.checking import Problem
-from probe.values import Incarnation, Reason, ResourceId, Verdict, evidence_of
+from probe.values import Incarnation, Reason, Verdict, evidence_of
 
 MONITOR_INTERVAL_S = 10.0
 MONITOR_INTERVAL_S_MIN = 0.1
@@ -47,8 +46,6 @@ OCF_PARAMETERS = (
     Parameter("monitor_interval_s", "seconds", "how often its `monitor` is asked while started", "10"),
 )
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class OcfParameters:
@@ -59,26 +56,19 @@ class OcfParameters:
     monitor_interval_s: float = MONITOR_INTERVAL_S
 
 
-class OcfController:
+class OcfController(HookedController):
     """Runs resource agents."""
-
-    acts = True
-    ours_to_stop = False
 
     def __init__(
         self, environment: Environment, state_dir: str, on_exit: OnExit, spawn: Spawn, agents: Agents | None = None
     ) -> None:
+        super().__init__(environment, state_dir, on_exit, spawn)
         self._agents = agents or AGENTS
-        self._hooks = Hooks(environment, state_dir)
-        self._polls = Polls(environment.clock, environment.randomness, spawn, on_exit)
-        self._spawn = spawn
-        self._started: dict[ResourceId, ServiceSpec] = {}  # or perhaps half started, or not quite stopped
 
     async def start(self, service: ServiceSpec, incarnation: Incarnation) -> None:
         """Start the service unless its monitor says that it runs (S57). Raises ControllerError."""
         parameters = _parameters(service)
-        self._polls.end(service.id)
-        self._started[service.id] = service
+        self._begin(service)
         if (await self._monitor(service, parameters, interval_s=0)).reason is not Reason.MATCHED:
             await self._do(service, parameters, "start")
         interval_s = parameters.monitor_interval_s
@@ -88,36 +78,13 @@ class OcfController:
     async def stop(self, service: ServiceSpec) -> None:
         """Stop the service. Raises ControllerError."""
         parameters = _parameters(service)
-        self._polls.end(service.id)
-        self._started[service.id] = service
+        self._begin(service)
         await self._do(service, parameters, "stop")
-        self._started.pop(service.id, None)
-        self._hooks.rest(service.id)
+        self._ended(service.id)
 
     async def terminate(self, service: ServiceSpec) -> None:
         """Stop the service: agents know no harder way, and a stop that needs it kills by itself (S68)."""
         await self.stop(service)
-
-    def kill(self, id: ResourceId) -> None:
-        """Stop the service without anybody waiting."""
-        self._polls.end(id)
-        service = self._started.get(id)
-        if service is not None:
-            self._spawn(self._kill(service))
-
-    def adopt(self, service: ServiceSpec, incarnation: Incarnation) -> bool:  # noqa: ARG002 - the contract's
-        """Say no: to ask takes a program, and the start that follows asks."""
-        return False
-
-    def pid(self, id: ResourceId) -> int | None:  # noqa: ARG002 - the contract's
-        """Know none."""
-        return None
-
-    def release(self) -> None:
-        """Look no more; every service stays as it is."""
-        self._polls.close()
-        self._hooks.close()
-        self._started.clear()
 
     async def _do(self, service: ServiceSpec, parameters: OcfParameters, action: str) -> None:
         variables = self._variables(service, parameters, OPERATION_TIMEOUT_S)
@@ -132,12 +99,9 @@ class OcfController:
         finished = await self._hooks.ask(self._argv(parameters, "monitor"), variables)
         return Verdict(_code_of(finished).monitor, _evidence(parameters, "monitor", finished))
 
-    async def _kill(self, service: ServiceSpec) -> None:
-        try:
-            async with asyncio.timeout(KILL_WITHIN_S):
-                await self._do(service, _parameters(service), "stop")
-        except (ControllerError, TimeoutError) as error:
-            _log.warning("%s could not be killed: %s", service.id, str(error) or f"not within {KILL_WITHIN_S:g} s")
+    async def _end_at_once(self, service: ServiceSpec) -> None:
+        """Stop the service: that is all that agents know."""
+        await self._do(service, _parameters(service), "stop")
 
     def _argv(self, parameters: OcfParameters, action: str) -> tuple[str, str]:
         return (parameters.agent.path(self._agents.root), action)

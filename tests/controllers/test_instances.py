@@ -75,11 +75,11 @@ def test_online_is_when_all_are_ready() -> None:
         start = begin(mounting.sharing.start(user(A, instance=STORE), Incarnation(1)))
         await mounting.around.pass_time(599)
         assert not start.done()
-        assert mounting.progress[-1] == (A, 2, 3, "2 of 3 mounted, waiting for sg2")
+        assert mounting.progress[-1] == (A, 2, 3, "waiting for sg2")
         await start
         assert 600 <= mounting.clock.now() < 603
         assert [(done, total) for _, done, total, _ in mounting.progress][-3:] == [(1, 3), (2, 3), (3, 3)]
-        assert mounting.progress[-1][3] == "3 of 3 mounted"
+        assert mounting.progress[-1][3] == "all mounted"
 
     in_virtual_time(test)
 

@@ -115,7 +115,7 @@ def test_one_store_mounts_the_groups_of_two(folder: Path, serve: Serve) -> None:
         pid = service.wait_for("evs1/store", BACK_WITHIN_S, state="online")["pid"]
         ask(service, "online", "evs2/store")
         wait_until((folder / "mounted-sg2").exists, "the second to be mounted", BACK_WITHIN_S)
-        assert service.resource("evs2/store")["state"] == "online-pending"
+        service.wait_for("evs2/store", state="online-pending", progress="0 of 1: waiting for sg2")
         (folder / "replayed-sg2").touch()
         assert service.wait_for("evs2/store", BACK_WITHIN_S, state="online")["pid"] == pid
         ask(service, "offline", "evs1/store")

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from bindings.store import StoreFolder
 from probe.cluster import DesiredState, MaintenanceFile
 from probe.controllers import CONTROLLER_KINDS, controllers_by_kind
+from probe.lifecycle.events import Progressed
 from probe.lifecycle.report import EventReport, ResourceReport
 from probe.metrics import Metrics
 from probe.runtime import Inventory, Reader, Runtime
@@ -92,6 +93,7 @@ class SimService:
             STATE_DIR,
             self._exited,
             lambda work: self.runtime.spawn(work),  # noqa: PLW0108 - the runtime is made later
+            lambda *word: self.runtime.post(Progressed(*word)),
             metabase=folder,
             ask=lambda id: self.inventory.ask_once(id),  # noqa: PLW0108 - likewise
         )
