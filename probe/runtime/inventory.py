@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from bindings.diff import diff_stores
-from bindings.model import Resource
+from bindings.diff import StoreDiff, diff_stores
+from bindings.model import Resource, Store
 from bindings.parse import StoreError
 from bindings.store import StoreFolder
 from bindings.watch import StoreStamp
@@ -22,7 +22,7 @@ from probe.lifecycle.events import Configured, Maintained, Owned
 from probe.monitor.once import probe_plan_once
 from probe.monitor.plan import Plans, ProbePlan
 from probe.resources import TYPES, ControllerKind
-from probe.resources.observed import observed_parameters
+from probe.resources.observed import group_address, observed_parameters
 from probe.runtime.loading import Loaded, load_checked
 from probe.runtime.loop import Runtime
 from probe.runtime.performing import Service
@@ -99,7 +99,10 @@ class Inventory:
         if plan is None:
             resource = self.loaded.store.groups[id.group].resources[id.name]
             server = self.loaded.virtual_server(resource)
-            plan = self._plan_look(resource) if server is None else self._plans.plan_for(resource, server)
+            if server is None:
+                plan = self._plan_look(resource)
+            else:
+                plan = self._plans.plan_for(resource, server, group_address(self.loaded.store, resource))
             self._made[id] = plan
         return plan
 
@@ -166,12 +169,14 @@ class Inventory:
         changed = [ResourceId(*change.id) for change in diff.changed]
         changed_ids = set(changed)
         removed = [ResourceId(*id) for id in diff.removed]
+        readdressed = _readdressed(before.store, loaded.store, diff)
 
         def take_over() -> None:
             self._loaded = loaded
             self._plans.forget_files()
-            for id in [id for id in self._made if id in changed_ids or id not in runtime.world.records]:
-                del self._made[id]
+            for id in list(self._made):
+                if id in changed_ids or id.group in readdressed or id not in runtime.world.records:
+                    del self._made[id]
 
         try:
             added = (ResourceId(*id) for id in diff.added)
@@ -179,7 +184,9 @@ class Inventory:
         except Exception:
             self._loaded = before
             raise
-        for id in changed:
+        groups = (loaded.store.groups[name] for name in readdressed if name in loaded.store.groups)
+        beside = (ResourceId(group.name, name) for group in groups for name in group.resources)
+        for id in dict.fromkeys([*changed, *beside]):
             record = runtime.world.records.get(id)
             if record is not None and record.watched and record.next_spec is None:
                 plan = self.plan_of(id)
@@ -216,3 +223,15 @@ class Inventory:
         decisions += [runtime.ask(Owned(name, here=True)) for name in dict.fromkeys(id.group for id in ids)]
         for decision in decisions:
             await decision
+
+
+def _readdressed(before: Store, after: Store, diff: StoreDiff) -> set[str]:
+    """Name the groups whose own ip-address came, went or changed: what a wildcard binding of theirs means (S33)."""
+    ids = [*diff.added, *diff.removed, *(change.id for change in diff.changed)]
+    found = set()
+    for group, name in ids:
+        for store in (before, after):
+            resource = store.groups[group].resources.get(name) if group in store.groups else None
+            if resource is not None and resource.type == "ip-address":
+                found.add(group)
+    return found

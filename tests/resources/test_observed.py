@@ -5,7 +5,7 @@ from __future__ import annotations
 from bindings.model import Controller, Group, Resource, Store
 from probe.controllers import CONTROLLER_KINDS
 from probe.resources.checking import check_store
-from probe.resources.observed import observed_parameters
+from probe.resources.observed import group_address, observed_parameters
 from probe.resources.specs import spec_of
 
 NAME = {"name": "mail.example.org", "hosts_file": "/etc/hosts"}
@@ -84,3 +84,14 @@ def test_another_address_is_another_shape() -> None:
     assert one.shape != other.shape
     assert one.checked
     assert one.acts
+
+
+def test_the_address_of_a_wildcard() -> None:
+    """S33, S43: the nearest ip-address a resource stands on, else its group's first; none in a group without one."""
+    ip = resource("ip", "ip-address", address="192.0.2.7/24")
+    other = resource("other", "ip-address", address="192.0.2.8/24")
+    name = resource("name", "network-name", "ip", **NAME)
+    store = store_of(other, ip, name, resource("imap", "imap", "name"), resource("lone", "imap"))
+    asked = {each: group_address(store, store.groups["evs1"].resources[each]) for each in ("imap", "lone", "other")}
+    assert asked == {"imap": "192.0.2.7", "lone": "192.0.2.8", "other": "192.0.2.8"}
+    assert group_address(store_of(resource("imap", "imap")), resource("imap", "imap")) is None

@@ -193,3 +193,33 @@ def test_wish_of_a_resource_that_is_gone_is_forgotten_at_start() -> None:
         await service.end()
 
     run_virtual(main())
+
+
+def addressed(address: str | None) -> dict[str, Any]:
+    """Describe the group with an ip-address beside the rest, where smtp's binding is a wildcard."""
+    document = edited()
+    if address is not None:
+        ip = {"type": "ip-address", "parameters": {"address": address}, "controller": {"kind": "none"}}
+        document["groups"]["evs1"]["resources"]["ip"] = ip
+    return document
+
+
+def test_a_wildcard_binding_follows_the_groups_address() -> None:
+    """S33, S43: a wildcard means the group's own ip-address, also when that comes, changes or goes at run time."""
+
+    async def main() -> None:
+        machine = make_machine()
+        everywhere = metabase()
+        everywhere["keys"]["/smtp/1"] = {"bindings": ["*:25"]}  # type: ignore[index] # JSON
+        edit(machine, "metabase.json", everywhere)
+        async with serving(machine) as service:
+            asked = []
+            for address in ("127.0.0.2/8", "127.0.0.3/8", None):
+                edit(machine, "cluster.json", addressed(address))
+                await asyncio.sleep(5)
+                plan = service.runtime.monitors.plan(SMTP)
+                assert plan is not None
+                asked.append(plan.targets[0].text)
+            assert asked == ["127.0.0.2:25", "127.0.0.3:25", "127.0.0.1:25"]
+
+    run_virtual(main())
