@@ -29,7 +29,7 @@ def resource_verb(verb: str) -> _Verb:
     """Make the handler of a verb on one resource."""
 
     async def ask(request: web.Request) -> web.StreamResponse:
-        _understand(await _read_body(request) or b"{}", NoBody)
+        _understand(await read_body(request) or b"{}", NoBody)
         service = request.app[API].service
         return _accepted(await service.ask_resource(verb, resource_id(request), request[WRITER].name))
 
@@ -40,7 +40,7 @@ def group_verb(verb: str) -> _Verb:
     """Make the handler of a verb on a whole group."""
 
     async def ask(request: web.Request) -> web.StreamResponse:
-        _understand(await _read_body(request) or b"{}", NoBody)
+        _understand(await read_body(request) or b"{}", NoBody)
         service = request.app[API].service
         return _accepted(await service.ask_group(verb, request.match_info["group"], request[WRITER].name))
 
@@ -59,7 +59,7 @@ async def operation(request: web.Request) -> web.StreamResponse:
 
 async def maintenance(request: web.Request) -> web.StreamResponse:
     """Begin or end the maintenance of a group."""
-    wanted = _understand(await _read_body(request), Maintained)
+    wanted = _understand(await read_body(request), Maintained)
     if wanted.expires_s is not None and not 0 < wanted.expires_s <= EXPIRES_S_MAX:
         raise Problem(400, "bad_body", f"expires_s must be above 0 and at most {EXPIRES_S_MAX:g}")
     owner = evidence_of(wanted.owner) or request[WRITER].name
@@ -70,14 +70,14 @@ async def maintenance(request: web.Request) -> web.StreamResponse:
 
 async def move(request: web.Request) -> web.StreamResponse:
     """Have another node take a group."""
-    wanted = _understand(await _read_body(request), Move)
+    wanted = _understand(await read_body(request), Move)
     service = request.app[API].service
     return _accepted(await service.move(request.match_info["group"], wanted.to, request[WRITER].name))
 
 
 async def drain(request: web.Request) -> web.StreamResponse:
     """Begin or end a time of planned stops; asked twice is asked once."""
-    wanted = _understand(await _read_body(request), Drain)
+    wanted = _understand(await read_body(request), Drain)
     await request.app[API].service.drain(wanted.on, request[WRITER].name)
     return json_reply(wanted)
 
@@ -86,13 +86,13 @@ async def plan(request: web.Request) -> web.StreamResponse:
     """Answer what an event would lead to. Nothing is done, so asking is open as reading is."""
     if request.content_type != JSON:  # what a foreign page cannot send without asking first
         raise Problem(415, "unsupported_media_type", f"the content type must be {JSON}")
-    supposed = _understand(await _read_body(request), Supposed)
+    supposed = _understand(await read_body(request), Supposed)
     api = request.app[API]
     with api.plans.taken():
         return json_reply(await api.service.plan(supposed.event, supposed.target))
 
 
-async def _read_body(request: web.Request) -> bytes:
+async def read_body(request: web.Request) -> bytes:
     """Read the body within its bounds. Raises Problem (400, 408, 413)."""
     body_s = request.app[API].settings.limits.body_s
     try:

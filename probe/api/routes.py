@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from probe.api import control, events, isalive, metabase, openapi, page, scrape, shapes, status, transcript
+from probe.api import (
+    changes,
+    control,
+    events,
+    isalive,
+    metabase,
+    openapi,
+    page,
+    scrape,
+    shapes,
+    status,
+    transcript,
+    wanted,
+)
 from probe.api.route import Handle, Query, Route
 from probe.api.tokens import Role
 from probe.lifecycle.events import Verb
@@ -167,4 +180,52 @@ _PLAN = Route(
     body=shapes.Supposed,
 )
 
-ROUTES: tuple[Route, ...] = _PROBES + _READS + _VERBS + (_MAINTENANCE, _MOVE, _DRAIN, _PLAN)
+
+def _change(
+    method: str,
+    path: str,
+    handle: Handle,
+    summary: str,
+    body: type,
+    *,
+    made: bool = False,
+    more: tuple[int, ...] = (),
+) -> Route:
+    return Route(
+        method,
+        path,
+        handle,
+        summary,
+        shape=wanted.Changed,
+        code=201 if made else 200,
+        also=(200,) if made else (),
+        errors=tuple(sorted((400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 503, *more))),
+        role=Role.ADMIN,
+        body=body,
+    )
+
+
+_CHANGES = (
+    _change(
+        "POST",
+        _GROUP,
+        changes.create_group,
+        "Make a system-attendant with its whole group, all or none",
+        wanted.GroupWanted,
+        made=True,
+    ),
+    _change("DELETE", _GROUP, changes.delete_group, "Delete a group that is offline", wanted.Deletion),
+    _change("POST", _RESOURCE, changes.create_resource, "Make a resource", wanted.ResourceWanted, made=True),
+    _change("PATCH", _RESOURCE, changes.change_resource, "Merge new properties into a resource's", wanted.Patch),
+    _change("DELETE", _RESOURCE, changes.delete_resource, "Delete a resource that is offline", wanted.Deletion),
+    _change(
+        "PATCH",
+        "/api/v1/metabase/{path}",
+        changes.change_metabase,
+        "Merge properties into a key of the metabase, at the revision that If-Match names",
+        wanted.Patch,
+        more=(428,),
+    ),
+)
+
+ROUTES: tuple[Route, ...] = _PROBES + _READS + _VERBS + (_MAINTENANCE, _MOVE, _DRAIN, _PLAN) + _CHANGES

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from probe.directory.changes import Done
 from probe.directory.report import DirectoryReport
 from probe.lifecycle.foretell import PlanReport
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
 from probe.monitor.transcript import Transcript
+from probe.resources.changes import Change, Present
 from probe.values import ResourceId
 
 __all__ = ["Refusal", "Service", "Subscription"]
@@ -85,6 +87,9 @@ class Service(Protocol):
 
     async def plan(self, event: str, target: str) -> PlanReport:
         """Say what an event would lead to, with nothing done. Raises Refusal (409) where it cannot happen."""
+
+    async def change(self, plan: Callable[[Present], Change], by: str) -> tuple[Change, Done]:
+        """Plan a change of the store in a thread and carry it out, where what goes is offline. Raises Refusal."""
 
     def metabase(self, path: str) -> tuple[int, dict[str, object]] | None:
         """Return (revision, raw key) of a metabase key, or None."""

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 
 from probe.cluster import Kept
+from probe.directory.changes import Done
 from probe.directory.report import DirectoryReport
 from probe.history import RecentSubscription
 from probe.lifecycle import capacity
@@ -17,6 +18,8 @@ from probe.lifecycle.foretell import PlanReport, plan
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
 from probe.lifecycle.world import Record, Refused
 from probe.monitor.transcript import Transcript
+from probe.resources.changes import Change
+from probe.runtime.changing import Plan, StoreChanges
 from probe.runtime.directory import DirectoryWatch
 from probe.runtime.inbox import Ended
 from probe.runtime.inventory import Inventory
@@ -37,6 +40,7 @@ class Reader:
         self._runtime = runtime
         self._inventory = inventory
         self._saving = asyncio.Lock()
+        self.changing: StoreChanges | None = None
         self.directory_watch: DirectoryWatch | None = None
 
     @property
@@ -184,6 +188,12 @@ class Reader:
             return await asyncio.to_thread(plan, taken, event, target, now)
         except Unforeseeable as error:
             raise Refusal(409, "cannot_happen", str(error)) from None
+
+    async def change(self, plan: Plan, by: str) -> tuple[Change, Done]:
+        """Plan a change of the store and carry it out. Raises Refusal."""
+        if self.changing is None:
+            raise Refusal(503, "not_changeable", "this service does not change its store; use the command line on it")
+        return await self.changing.carry_out(plan, by)
 
     def metabase(self, path: str) -> tuple[int, dict[str, object]] | None:
         """Return (revision, the key's own properties), or None."""

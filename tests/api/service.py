@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from bindings.edits import Edit, StoreRevisions
+from bindings.store import StoreFolder
+from probe.directory.changes import Done
 from probe.directory.report import DirectoryReport
 from probe.lifecycle.foretell import PlanReport, PlanStep
 from probe.lifecycle.report import EventReport, GroupReport, MaintenanceReport, OperationReport, Refusal, ResourceReport
 from probe.monitor.transcript import Transcript
+from probe.resources.changes import Change, Present
 from probe.values import OpId, Outcome, Reason, ResourceId, State
+from tests.sim.files import MemoryFiles as EnvironmentFiles
 
 WALL = 1_700_000_000.0
 FEED_EVENTS_MAX = 16
+
+
+def present_of(groups: object, keys: object, **more: object) -> Present:
+    """Read a store that holds these groups and keys, at the revisions 7 and 3."""
+    head = {"schema_version": 1}
+    texts = [{**head, "revision": 7, "keys": keys}, {**head, "revision": 3, **more, "groups": groups}]
+    files = EnvironmentFiles.holding(
+        {f"/store/{name}.json": json.dumps(text) for name, text in zip(("metabase", "cluster"), texts, strict=True)}
+    )
+    folder = StoreFolder(files, "/store")
+    return Present(folder.load(), *folder.documents())
 
 
 def report(name: str, group: str = "evs1", **changes: object) -> ResourceReport:
@@ -97,6 +114,8 @@ class StaticService:
         self.polled = asyncio.Event()  # a long poll has begun
         self._moved = asyncio.Event()
         self._feeds_changed = asyncio.Event()
+        self.edits: list[Edit] = []
+        self.present = present_of({}, {"/smtp/1": {"bindings": ["127.0.0.1:25"]}})
         self._seq = 0
         self._operations: dict[int, OperationReport] = {}
 
@@ -218,6 +237,14 @@ class StaticService:
             raise self.refusal
         step = PlanStep(0, 0.0, "suppose", target, f"suppose {event} {target}")
         return PlanReport(event, target, (step,), (), (), "", "")
+
+    async def change(self, plan: Callable[[Present], Change], by: str) -> tuple[Change, Done]:
+        if self.refusal is not None:
+            raise self.refusal
+        change = plan(self.present)
+        self.asked.append(("change", ", ".join(map(str, change.ids)) or ", ".join(change.edit.keys), by))
+        self.edits.append(change.edit)
+        return change, Done(StoreRevisions(8, 4), bool(change.edit))
 
     def metabase(self, path: str) -> tuple[int, dict[str, object]] | None:
         return (7, self.keys[path]) if path in self.keys else None

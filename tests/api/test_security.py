@@ -13,9 +13,10 @@ from aiohttp import web
 
 from probe.api.app import ApiSettings, make_app, serve
 from probe.api.routes import ROUTES
+from probe.api.tokens import Role
 from probe.metrics import Metrics
 from tests.api.conftest import TOKENS, Opener, Outside, token_lines
-from tests.api.service import StaticService, report
+from tests.api.service import StaticService, present_of, report
 
 SEGMENTS = {
     "group": "evs1",
@@ -43,7 +44,11 @@ BODIES = {  # every other verb is without parameters
     "/api/v1/drain": b'{"on": true}',
     "/api/v1/groups/evs1/maintenance": b'{"on": true}',
     "/api/v1/groups/evs1/move": b'{"to": "node2"}',
+    "/api/v1/groups/evs1": b'{"members": {"search": {"parameters": {"health": "http://127.0.0.1:1/"}}}}',
+    "/api/v1/resources/evs1/smtp": b'{"type": "service"}',
 }
+CHANGES = {"DELETE /api/v1/groups/evs1": b"{}", "DELETE /api/v1/resources/evs1/smtp": b"{}"}  # else as BODIES says
+ROLES = {f"{route.method} {route.path.format(**SEGMENTS)}": route.role for route in ROUTES}
 MEDIA = {"application/json": True, "application/json; charset=utf-8": True, "text/plain": False, "": False}
 
 
@@ -79,6 +84,11 @@ def test_the_router_holds_what_the_table_says() -> None:
 async def test_no_effect_without_the_right_credential(opened: Opener, method: str, path: str) -> None:
     """Over every mix of credential, Host, Origin and content type a verb acts only when all four are right."""
     api = await _opened(opened)
+    needed = ROLES[f"{method} {path}"]
+    good = {role for role in GOOD_CREDENTIALS if Role[role.upper()] >= (needed or Role.VIEWER)}
+    owned = method in ("DELETE", "PATCH")
+    groups = {"evs1": {"resources": {"smtp": {"type": "service"}}}} if owned else {}
+    api.service.present = present_of(groups, {"/smtp/1": {"bindings": ["127.0.0.1:25"]}})
     mixes = itertools.product(CREDENTIALS, HOSTS, ORIGINS, MEDIA)
     for credential, host, origin, media in mixes:
         headers = {"Host": host, "Content-Type": media}
@@ -87,26 +97,28 @@ async def test_no_effect_without_the_right_credential(opened: Opener, method: st
         if origin is not None:
             headers["Origin"] = f"http://{host}" if origin == "same" else origin
         api.service.asked.clear()
-        code, answered, body = await api.ask(method, path, headers, BODIES.get(path, b"{}"))
-        right = HOSTS[host] and ORIGINS[origin] and credential in GOOD_CREDENTIALS and MEDIA[media]
+        headers["If-Match"] = '"7"'
+        sent = CHANGES.get(f"{method} {path}", BODIES.get(path, b"{}"))
+        code, answered, body = await api.ask(method, path, headers, sent)
+        right = HOSTS[host] and ORIGINS[origin] and credential in good and MEDIA[media]
         mix = (credential, host, origin, media, code, body)
-        assert (code in (200, 202)) == right, mix
+        assert (code in (200, 201, 202)) == right, mix
         assert bool(api.service.asked) == right, mix
         assert not [name for name in answered if name.lower().startswith("access-control")], mix
         if not right:
-            expected = _refusal(HOSTS[host], ORIGINS[origin], credential, MEDIA[media])
+            expected = _refusal(HOSTS[host], ORIGINS[origin], credential, MEDIA[media], good)
             assert (code, json.loads(body)["error"]["code"]) == expected, mix
             assert (code == 401) == ("WWW-Authenticate" in answered), mix
 
 
-def _refusal(host: bool, origin: bool, credential: str, media: bool) -> tuple[int, str]:
+def _refusal(host: bool, origin: bool, credential: str, media: bool, good: set[str]) -> tuple[int, str]:
     if not host:
         return 421, "misdirected_request"
     if not origin:
         return 403, "foreign_origin"
-    if credential == "viewer":
+    if credential in {"viewer", *GOOD_CREDENTIALS} - good:
         return 403, "role_too_low"
-    if credential not in GOOD_CREDENTIALS:
+    if credential not in good:
         return 401, "unauthorized"
     assert not media
     return 415, "unsupported_media_type"
@@ -151,8 +163,9 @@ async def test_other_methods_lead_nowhere(opened: Opener, path: str) -> None:
 async def test_verbs_are_off_without_a_token_file(opened: Opener) -> None:
     """Without a token file every verb is 403 and says what would turn it on."""
     api = await opened()
-    for _, path in WRITES:
-        code, body = await api.order(path)
+    headers = {"Authorization": f"Bearer {TOKENS['admin']}", "Content-Type": "application/json"}
+    for method, path in WRITES:
+        code, _, body = await api.ask(method, path, headers, b"{}")
         assert (code, json.loads(body)["error"]) == (
             403,
             {"code": "control_off", "message": "control verbs are off; start with --token-file"},
