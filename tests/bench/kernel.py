@@ -11,6 +11,7 @@ import json
 import math
 import random
 import shutil
+import signal
 import statistics
 import tempfile
 import threading
@@ -23,7 +24,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.e2e.listeners import Listeners
-from tests.e2e.processes import kill_session
+from tests.e2e.processes import kill_session, session_members, signal_all
 from tests.e2e.programs import SYSTEM_PATH
 from tests.e2e.servers.certificates import Authority
 from tests.e2e.servers.dovecot import Dovecot
@@ -141,7 +142,9 @@ def _real(make: Callable[[Path], tuple[RealServer, int]], protocol: str, rounds:
                 with server:
                     service.wait_for(id, state="online", alive=True)
                     _pause(random.uniform(0, BACK_PERIOD_S))
+                    members = session_members(server.pid)
                     deaths.killed.append((id, time.time()))
+                    signal_all(members, signal.SIGKILL)
                     kill_session(server.pid)  # until nobody is left: one of them may just have forked
                     wait_until(partial(_has, deaths, number + 1), "the failure", MARGIN_S)
                     server.kill()
