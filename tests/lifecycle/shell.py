@@ -9,6 +9,7 @@ from probe.lifecycle.events import (
     Asked,
     Drained,
     Event,
+    Found,
     Maintained,
     OperationFailed,
     Owned,
@@ -54,13 +55,16 @@ class Shell(RuleBasedStateMachine):
         self.budget: dict[ResourceId, int] = {}
         self.store: dict[str, Spec] = {}
         self.settling = False
+        self.before: dict[ResourceId, Record] = {}  # of the step that is being looked at
+        self.found: ResourceId | None = None  # in it
 
     def happen(self, event: Event) -> Decision:
         """Step, check the decision against the laws, apply it."""
         self.broken = True
         if not self.settling:
             Shell.steps += 1
-        before = dict(self.world.records)
+        self.before = before = dict(self.world.records)
+        self.found = event.id if isinstance(event, Found) else None
         decision = step(self.world, event, self.now)
         assert self.world.records == before, "a step changed the world"
         self.log.append((event, self.now))
@@ -131,9 +135,16 @@ class Shell(RuleBasedStateMachine):
         assert record.spec.acts or upgrade, f"{record} is only observed and was to be acted on"
         group = self.world.groups.get(action.id.group)
         let_alone = group is not None and group.maintenance is not None and not self.world.draining
-        assert not let_alone, f"S6: {type(action).__name__} for {record}, whose group is in maintenance"
+        taken_over = isinstance(action, actions.Start) and self.was_found_running(action.id)
+        assert not let_alone or taken_over, f"S6: {type(action).__name__} for {record}, whose group is in maintenance"
         for op, work in self.working.items():
             assert work.id != action.id or op in self.cancelled, f"S55: operation {op} of {record} goes on beside this"
+
+    def was_found_running(self, id: ResourceId) -> bool:
+        """Whether its service ran already, so that a start only takes it over."""
+        record = self.before.get(id)
+        known = record is not None and record.state is State.OFFLINE and record.remains is Remains.SOME
+        return known or id == self.found
 
     def check_start(self, id: ResourceId) -> None:
         """S16, S36, S55: nothing starts too early, beside another worker, or against an operator's will."""
