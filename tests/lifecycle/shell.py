@@ -56,7 +56,7 @@ class Shell(RuleBasedStateMachine):
         self.store: dict[str, Spec] = {}
         self.settling = False
         self.before: dict[ResourceId, Record] = {}  # of the step that is being looked at
-        self.found: ResourceId | None = None  # in it
+        self.found_now: ResourceId | None = None  # in it
 
     def happen(self, event: Event) -> Decision:
         """Step, check the decision against the laws, apply it."""
@@ -64,7 +64,7 @@ class Shell(RuleBasedStateMachine):
         if not self.settling:
             Shell.steps += 1
         self.before = before = dict(self.world.records)
-        self.found = event.id if isinstance(event, Found) else None
+        self.found_now = event.id if isinstance(event, Found) else None
         decision = step(self.world, event, self.now)
         assert self.world.records == before, "a step changed the world"
         self.log.append((event, self.now))
@@ -144,7 +144,7 @@ class Shell(RuleBasedStateMachine):
         """Whether its service ran already, so that a start only takes it over."""
         record = self.before.get(id)
         known = record is not None and record.state is State.OFFLINE and record.remains is Remains.SOME
-        return known or id == self.found
+        return known or id == self.found_now
 
     def check_start(self, id: ResourceId) -> None:
         """S16, S36, S55: nothing starts too early, beside another worker, or against an operator's will."""
