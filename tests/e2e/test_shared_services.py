@@ -50,10 +50,11 @@ def serve(folder: Path) -> Callable[[dict[str, dict[str, Any]]], Service]:
     return make
 
 
-def ask(service: Service, verb: str, id: str) -> None:
-    """Ask something of a resource."""
+def ask(service: Service, verb: str, id: str) -> str:
+    """Ask something of a resource; return where its operation is told."""
     answer = service.post(f"/api/v1/resources/{id}/{verb}", Authorization=f"Bearer {TOKEN}")
     assert answer.status == 202, answer.text
+    return f"/api/v1/operations/{answer.json['operation']}"
 
 
 Serve = Callable[[dict[str, dict[str, Any]]], Service]
@@ -153,3 +154,28 @@ def test_virtual_servers_by_the_metabase(folder: Path, serve: Serve) -> None:
         assert ("online", "collateral") in service.failures("evs2/smtp")
         assert runtime("/smtp/1") == {"command": "stop", "state": "stopped"}
         assert not accepts(first), "its command keeps it down in the service that came back"
+
+
+def test_an_upgrade_waits_for_the_service_to_be_free(folder: Path, serve: Serve) -> None:
+    """S53: refused by name while another uses the service; else it runs with the service down, which is then back."""
+    upgrade = folder / "upgrade"
+    upgrade.write_text(
+        f"#!/bin/sh\npgrep -f 'loop-in {folder}' >{folder}/running\necho $LOOKSALIVE_RESOURCE >{folder}/done\n"
+    )
+    upgrade.chmod(0o755)
+    loop = ["/bin/sh", "-c", f"# loop-in {folder}\nwhile :; do sleep 1; done"]
+    member = {"type": "service", "controller": process(loop, upgrade=[str(upgrade)])}
+    write_metabase(folder / "store", {})
+    with serve({"evs1": {"one": member}, "evs2": {"other": member}}) as service:
+        pid = service.wait_all_alive(BACK_WITHIN_S)["evs1/one"]["pid"]
+        operation = ask(service, "upgrade", "evs1/one")
+        wait_until(lambda: service.get(operation).json["state"] == "failed", "a refusal", BACK_WITHIN_S)
+        assert "the service is used by evs2/other" in service.get(operation).json["reason"]
+        service.wait_for("evs1/one", BACK_WITHIN_S, alive=True, pid=pid)
+        assert not (folder / "done").exists()
+        ask(service, "offline", "evs2/other")
+        service.wait_for("evs2/other", BACK_WITHIN_S, state="offline")
+        ask(service, "upgrade", "evs1/one")
+        service.wait_for_another_process("evs1/one", pid)
+        assert (folder / "done").read_text() == "evs1/one\n"
+        assert (folder / "running").read_text() == ""

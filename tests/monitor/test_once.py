@@ -14,12 +14,14 @@ from typing import Any
 
 import pytest
 
+from bindings.model import Resource
 from probe.environment import Environment
 from probe.environment.network import RealNetwork
 from probe.monitor.engine import Engine
-from probe.monitor.once import probe_once
+from probe.monitor.once import probe_once, probe_plan_once
+from probe.monitor.plan import Plans
 from probe.monitor.target import Result
-from probe.values import Outcome, Reason, Stage
+from probe.values import Outcome, Reason, Stage, Verdict
 from tests.e2e.servers import misbehaving
 from tests.e2e.servers.certificates import Authority
 from tests.e2e.servers.misbehaving import Behaviour, FullBacklog, Peer
@@ -344,3 +346,22 @@ def test_a_silent_server_is_found_while_the_loop_is_blocked_again_and_again() ->
         engine.close()
 
     run_real(body)
+
+
+@pytest.mark.parametrize(
+    ("policy", "order", "alive"),
+    [("all", "gb", False), ("any", "bg", True), ("any", "bb", False), ("first", "gb", True), ("first", "bg", False)],
+)
+def test_a_plan_is_asked_once_and_weighed_by_its_policy(policy: Any, order: str, alive: bool) -> None:
+    """S33: what decides is told: with `all` the first that is not alive, with `any` the first that is."""
+    with Peer(misbehaving.answers(GREETING, b"221 bye\r\n")) as good, Peer(misbehaving.answers(b"554 no\r\n")) as bad:
+        ports = {"g": good.port, "b": bad.port}
+        server = virtual_server(*(f"127.0.0.1:{ports[each]}" for each in order), binding_policy=policy)
+
+        async def main() -> Verdict:
+            environment = real_environment()
+            plan = Plans(environment).plan_for(Resource(group="g", name="r", type="smtp"), server)
+            return await probe_plan_once(environment, plan)
+
+        verdict = asyncio.run(main())
+    assert (verdict.outcome is Outcome.ALIVE) is alive
