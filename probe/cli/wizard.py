@@ -80,7 +80,12 @@ class Wizard:
         for name in names:
             about = f"{name}: {_ABOUT[name]}"
             default = defaults.get(name, "")
-            self._until_good(about, default, False, lambda text, name=name: hear(said, type, name, text))  # type: ignore[misc] # bound in each pass
+            needed = name == NAMED[1] and not said.server and not defaults[NAMED[0]]  # one of the two
+
+            def take(text: str, name: str = name) -> None:
+                hear(said, type, name, text)
+
+            self._until_good(about, default, needed, take)
 
     def _controller(self, said: Said) -> None:
         about = f"controller: who starts and stops it ({CONTROLLER_EXAMPLE}; {', '.join(CONTROLLER_KINDS)})"
@@ -122,6 +127,9 @@ class Wizard:
             text = self._ask(f"{about}{hint}: ").strip()
             if not text and not needed and not take_default:
                 return
+            if not (text or default):
+                self._tell("   is missing; it has no default")
+                continue
             try:
                 take(text or default)
             except BadWord as wrong:

@@ -132,8 +132,11 @@ def parameter_mistakes(type: str, name: str, value: object) -> list[str]:
 def read_value(rule: Rule, name: str, text: str) -> Any:
     """Read a property by its rule. Raises BadWord."""
     candidates = _candidates(text)
-    if isinstance(rule, ListOf | OneOrMore):
-        candidates = [*candidates, [part.strip() for part in text.split(",") if part.strip()]]
+    several = [part.strip() for part in text.split(",") if part.strip()]
+    if isinstance(rule, ListOf):
+        candidates = [*(value for value in candidates if not isinstance(value, str)), several]
+    elif isinstance(rule, OneOrMore):
+        candidates = [*candidates, several]
     return _first_good(candidates, lambda value: rule_mistakes(rule, value), name)
 
 
