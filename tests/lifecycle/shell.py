@@ -84,7 +84,8 @@ class Shell(RuleBasedStateMachine):
             if edge.reason is Reason.COLLATERAL and edge.to is State.FAILED and record is not None:
                 kept = set(record.attempts) <= set(before[edge.id].attempts)
                 assert kept, f"S37: collateral cost {record} some of its budget"
-                assert not any(isinstance(action, actions.FailOver) for action in decision.actions), "S37: fails over"
+                asked = any(isinstance(each, actions.FailOver) and each.because == edge.id for each in decision.actions)
+                assert not asked, f"S37: collateral of {record} asked for another node"
         started = [self.world.records[each.id] for each in decision.actions if isinstance(each, actions.Start)]
         if any(record.spec.storage_groups for record in started):
             mounted = sum(record.spec.storage_groups for record in self.world.records.values() if _is_mounted(record))

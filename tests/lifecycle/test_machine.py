@@ -63,12 +63,13 @@ class Machine(Shell):
         providers = data.draw(st.one_of(chained, st.sets(st.sampled_from(before or [""]), max_size=2)))
         type = data.draw(st.sampled_from(("smtp", "smtp", "information-store", *sorted(TYPES))))
         acts = data.draw(st.sampled_from((True, True, False)))
+        action = data.draw(st.sampled_from(("restart", "restart", "restart-and-fail-over", "do-not-restart")))
         return spec(
             name,
             type,
             data.draw(st.sampled_from(("process", "systemd"))) if acts else "none",
             tuple(sorted(providers - {""})),
-            restart=data.draw(st.sampled_from((True, True, True, False))),
+            restart=action != "do-not-restart",
             restart_threshold=data.draw(st.integers(0, 2)),
             restart_delay_s=data.draw(st.sampled_from((0.0, 5.0))),
             retry_period_s=data.draw(st.sampled_from((None, 300.0))),
@@ -76,7 +77,7 @@ class Machine(Shell):
             service=data.draw(st.sampled_from(("", "mail"))) if acts else "",
             has_instance=data.draw(st.booleans()),
             storage_groups=data.draw(st.integers(0, 3)) if type == "information-store" else 0,
-            fail_over=data.draw(st.booleans()),
+            fail_over=action == "restart-and-fail-over",
             can_upgrade=acts and data.draw(st.booleans()),
             shape=data.draw(st.sampled_from(("", "x"))),
         )
