@@ -10,6 +10,8 @@ from functools import cache
 from typing import Any, Literal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bindings.errors import StoreError
 from bindings.store import StoreFolder
@@ -208,3 +210,20 @@ def test_a_change_of_nothing_tells_the_directory_nothing() -> None:
     done = changes.carry_out(create("evs1")(changes.read()))
     assert not done.changed
     assert (directory.told, files.steps) == ([], [])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(DEEDS)), st.lists(st.integers(1, 90), min_size=2, max_size=4))
+def test_stopped_again_and_again_it_ends_the_same(deed: str, stops: list[int]) -> None:
+    """S19, S72: the machine stops, and stops again while the rest is done, any number of times: the end is the same."""
+    make, plan = DEEDS[deed]
+    files = make()
+    for number, step in enumerate(stops):
+        files.steps.clear()
+        files.fail_at = step
+        with contextlib.suppress(Crash):
+            settle(changes_of(files), plan)
+        files = files.after_crash("latest" if number % 2 else "durable") if len(files.steps) >= step else files
+        files.fail_at = None
+    settle(changes_of(files), plan)
+    assert contents(files) == undisturbed(deed)[1]
