@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import step, truth
+from tests.bench import history, step, truth
 from tests.bench.ground import GroundError
 from tests.bench.kernel import HEADING, KernelPlan, line_of, measure_deaths
 from tests.bench.probes import Plan, measure, table
@@ -18,7 +18,7 @@ EXIT_NO_GROUND = 2
 def main() -> int:
     """Run the named benchmark and print its table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("benchmark", choices=["probes", "kernel", "step", "truth"])
+    parser.add_argument("benchmark", choices=["probes", "kernel", "step", "truth", "history"])
     parser.add_argument("--bench-src", type=Path, default=BESIDE_THE_PROJECT, help="folder with bsrv.c and cprobe.c")
     parser.add_argument("--bindings", type=int, default=Plan.bindings)
     parser.add_argument("--period", type=float, default=Plan.period_s, metavar="S")
@@ -33,6 +33,9 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.benchmark == "step":
         sys.stdout.write(step.table(step.measure()) + "\n")
+        return 0
+    if asked.benchmark == "history":
+        sys.stdout.write(history.table(history.measure()) + "\n")
         return 0
     if asked.benchmark == "truth":
         sys.stdout.write(truth.table(truth.measure(asked.probes)) + "\n")
