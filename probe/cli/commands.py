@@ -251,6 +251,13 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "health",
+        "Ask once whether the service itself answers; for a container's HEALTHCHECK.",
+        "health",
+        ("looksalive health", "looksalive health --url http://127.0.0.1:9810 --timeout 1"),
+        ((EXIT_OK, "it answers"), (EXIT_FAILED, "it does not, or not in time"), (EXIT_USAGE, "bad usage")),
+    ),
+    Command(
         "demo",
         "Run with four small embedded mail and web services to play with.",
         "demo",

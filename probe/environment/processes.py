@@ -16,12 +16,13 @@ import errno
 import os
 import select
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from probe.environment.orphans import buried, start_child
 
 STAT_BYTES_MAX = 4096  # a line of /proc/PID/stat is some 300 bytes; the name in it at most 64
 KILL_ROUNDS_MAX = 5  # a member can fork while the group is walked; a round finds what the one before missed
@@ -197,6 +198,7 @@ class RealProcess:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = None
+            buried(self._pid)
 
     def _survivors(self) -> list[ProcessStat]:
         """List what the ended leader left of its session, dead members too; empty for good once it cannot be proved."""
@@ -278,26 +280,19 @@ class RealProcesses:
         directory: str | None = None,
     ) -> RealProcess:
         """Start `argv` as `spawn` does, its stdout and stderr being the descriptor `sink`, inherited when None."""
-        popen = subprocess.Popen(  # noqa: S603 - argv comes from the store's owner and no shell reads it
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=sink,
-            cwd=directory,
-            env=None if environment is None else {**os.environ, **environment},
-            start_new_session=True,
-            close_fds=True,
-        )
+        popen = start_child(argv, stdout=sink, stderr=sink, environment=environment, directory=directory)
         try:
             pidfd = os.pidfd_open(popen.pid)
             stat = read_stat(popen.pid)
         except OSError:  # out of descriptors: what cannot be watched is not kept
             os.killpg(popen.pid, signal.SIGKILL)
             popen.wait()
+            buried(popen.pid)
             raise
         popen.returncode = 0  # we reap by pidfd: Popen shall neither wait for it nor warn about it
         if stat is None:  # nobody but us reaps it, so it is there, if only as a zombie
             os.close(pidfd)
+            buried(popen.pid)
             raise ProcessLookupError(f"process {popen.pid} vanished: is SIGCHLD ignored?")
         return RealProcess(popen.pid, stat.start_time, pidfd, child=True)
 

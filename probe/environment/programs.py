@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from probe.environment import Finished
+from probe.environment.orphans import buried, start_child
 from probe.environment.processes import RealProcess, RealProcesses, open_output
 
 OUTPUT_KEPT_BYTES = 4096  # the newest; a complaint stands at the end
@@ -121,15 +122,7 @@ def read_output(argv: Sequence[str], *, environment: Mapping[str, str], timeout_
 
     Raises OSError: what the start raises, TimeoutError, or a sentence on what was wrong with it.
     """
-    popen = subprocess.Popen(  # noqa: S603 - argv, and no shell reads it
-        list(argv),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, **environment},
-        start_new_session=True,
-        close_fds=True,
-    )
+    popen = start_child(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, environment=environment)
     assert popen.stdout is not None
     deadline = time.monotonic() + timeout_s
     try:
@@ -141,6 +134,7 @@ def read_output(argv: Sequence[str], *, environment: Mapping[str, str], timeout_
         if popen.returncode is None:  # nobody has reaped it, so its number is still its group's
             os.killpg(popen.pid, signal.SIGKILL)
             popen.wait()
+        buried(popen.pid)
         popen.stdout.close()
     if status != 0:
         raise OSError(f"{argv[0]} ended with {status}")

@@ -49,7 +49,7 @@ def test_an_unknown_option_is_bad_usage(command: Command, capsys: pytest.Capture
 def test_the_commands_are_those_of_the_contract() -> None:
     """The table names exactly the commands that exist."""
     expected = """run check validate status wait online offline restart terminate upgrade maintenance move
-        drain drift plan replay create delete set metabase demo"""
+        drain drift plan replay create delete set metabase health demo"""
     assert [command.name for command in COMMANDS] == expected.split()
 
 
