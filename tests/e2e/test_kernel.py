@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_every_killed_listener_is_published_by_the_kernels_word(folder: Path) ->
 
 
 def test_a_sidecar_without_any_privilege_misses_no_kill(folder: Path) -> None:
-    """Three hundred SIGKILLs seen by the whole service as uid 65534 without a capability: each `listener_gone`."""
+    """Three hundred SIGKILLs seen by the whole service as uid 65534 without a capability: each told once, by kernel."""
     program = (sys.executable, "-m", "tests.e2e.unprivileged")
     with Listeners(SIDECAR_KILLS) as listeners:
         write_metabase(folder / "store", listeners.keys, poll_interval_s=PERIOD_S, probe_timeout_s=2.0)
@@ -91,8 +92,10 @@ def test_a_sidecar_without_any_privilege_misses_no_kill(folder: Path) -> None:
             service.wait(lambda all_of: not any(each["alive"] for each in all_of.values()), "all dead", FOUND_WITHIN_S)
             published = failures(service)
         assert len(published) == SIDECAR_KILLS
-        told = {(event["trigger"], event["reason"]) for events in published.values() for event in events}
-        assert told == {("kernel", "listener_gone")}
+        told = Counter((event["trigger"], event["reason"]) for (event,) in published.values())
+        assert {trigger for trigger, _ in told} == {"kernel"}
+        assert {reason for _, reason in told} <= {"listener_gone", "eof", "reset"}  # of a check that was under way
+        assert told["kernel", "listener_gone"] > SIDECAR_KILLS * 0.9
 
 
 def test_switched_off_the_same_is_found_by_polling(folder: Path) -> None:
