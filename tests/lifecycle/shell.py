@@ -169,7 +169,7 @@ class Shell(RuleBasedStateMachine):
         for dependent in self.world.dependents.get(id, ()):
             other = self.world.records[dependent]
             ours = other.spec.acts and (other.spec.ours_to_stop or not self.world.draining)
-            running = other.state in (State.ONLINE, State.ONLINE_PENDING)
+            running = other.state in BUSY
             assert not (ours and running), f"S16: {id} is stopped before its dependent {other}"
 
     def answer_with(self, op: OpId, *, good: bool) -> None:
