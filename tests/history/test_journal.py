@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,9 +115,10 @@ async def test_a_full_queue_drops_and_says_so(tmp_path: Path) -> None:
     """While the disk takes nothing the loop goes on; what is dropped is counted, and is a gap for every replay."""
     run = Run(tmp_path / "h")
     run.happen_all(some_events())
-    kept = ENTRIES_MAX - 1  # one of the entries is a checkpoint
-    while run.noted < kept + 50:
-        run.happen(Tick())
+    kept = run.noted
+    for seq in range(ENTRIES_MAX - kept):
+        run.journal.offer(replace(EDGE, seq=seq))
+    run.happen_all([(Tick(), 0.0)] * 50)
     assert run.metrics.history_dropped_total == 50
     run.journal.start()
     await run.written(kept)
