@@ -26,12 +26,14 @@ def chain_store(folder: Path, **policy: Any) -> Path:
     """Write a store of sleeping services: imap and smtp stand on the store, the page on imap."""
     store = folder / "store"
     write_metabase(store, {})
+    sleep = folder / "sleep"  # named by its folder, so that one that nobody knows of is ended with it
+    sleep.symlink_to("/bin/sleep")
     providers = {"store": [], "imap": ["store"], "smtp": ["store"], "page": ["imap"]}
     resources = {
         name: {
             "type": "service",
             "depends_on": depends_on,
-            "controller": process(["/bin/sleep", f"100{at}"], kill_after_s=1),  # equal commands would be one service
+            "controller": process([str(sleep), f"100{at}"], kill_after_s=1),  # equal commands would be one service
             **policy,
         }
         for at, (name, depends_on) in enumerate(providers.items())
