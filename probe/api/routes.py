@@ -6,6 +6,7 @@ from probe.api import (
     changes,
     control,
     events,
+    history,
     isalive,
     metabase,
     openapi,
@@ -37,6 +38,9 @@ _STATUS_QUERY = (
 _EVENTS_QUERY = (
     Query("after", "Only events behind this seq.", whole_number=True),
     Query("limit", f"At most so many, {events.EVENTS_PER_PAGE} by default.", whole_number=True),
+)
+_HISTORY_QUERY = (
+    Query("minutes", f"So many, the running one among them; {history.MINUTES} by default.", whole_number=True),
 )
 
 
@@ -87,6 +91,15 @@ _READS = (
         "What was said in the last failed or unknown probes of a resource",
         shape=shapes.Transcripts,
         errors=(404,),
+    ),
+    Route(
+        "GET",
+        f"{_RESOURCE}/history",
+        history.history,
+        "What the probes of the last minutes said, for a strip",
+        shape=shapes.History,
+        errors=(400, 404),
+        query=_HISTORY_QUERY,
     ),
     Route(
         "GET",

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from probe.directory.changes import Done
 from probe.directory.report import DirectoryReport
+from probe.history.past import Past
 from probe.lifecycle.foretell import PlanReport
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
 from probe.monitor.transcript import Transcript
@@ -53,6 +54,10 @@ class Service(Protocol):
     @property
     def directory(self) -> DirectoryReport | None:
         """What is known of the directory that other tools share; None when there is none."""
+
+    @property
+    def past(self) -> Past | None:
+        """What was: the minutes of probes and the recorded edges; None when no history is kept."""
 
     def resource(self, id: ResourceId) -> ResourceReport | None: ...
     def resources(self) -> Iterator[ResourceReport]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from probe.directory.drift import as_object
 from probe.directory.report import DIFFERENCES_SHOWN_MAX, DirectoryReport
+from probe.history.minutes import MINUTE_S, Bucket
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, ResourceReport
 from probe.monitor.transcript import Transcript
 from probe.values import Outcome, Reason, State
@@ -153,6 +155,28 @@ class Transcripts(msgspec.Struct, frozen=True):
     transcripts: tuple[Transcript, ...]
 
 
+class HistoryBucket(msgspec.Struct, frozen=True):
+    """What the probes of one minute said; all counts 0: nothing is known of it (nobody asked, or we did not run)."""
+
+    time: int  # when it began, seconds since the epoch, a multiple of `bucket_s`
+    ok: int
+    failed: int
+    unknown: int
+    mean_s: float | None  # of the good answers, from the dial on; null when there was none
+    max_s: float | None
+
+
+class History(msgspec.Struct, frozen=True):
+    """The minutes that were asked for, oldest first and without a hole; the last is the running one.
+
+    `buckets` is empty when we keep no history (`--history off`).
+    """
+
+    id: str
+    bucket_s: int
+    buckets: tuple[HistoryBucket, ...]
+
+
 class Operation(msgspec.Struct, frozen=True):
     """A verb that was asked for and how far it is; `operation` is its id."""
 
@@ -290,6 +314,11 @@ def event_of(report: EventReport) -> Event:
         trigger=report.trigger,
         operation=report.operation,
     )
+
+
+def history_of(id: str, buckets: Iterable[Bucket]) -> History:
+    """Write the minutes of a resource."""
+    return History(id, MINUTE_S, tuple(HistoryBucket(*bucket) for bucket in buckets))
 
 
 def operation_of(report: OperationReport) -> Operation:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from bindings.store import Files
 from probe.environment import Clock
+from probe.history.minutes import Minute
 from probe.history.storage import Checkpoint, Decided, Entry, Missed, Retention, Storage
 from probe.lifecycle.encoding import snapshot
 from probe.lifecycle.events import Event
@@ -93,6 +94,10 @@ class Journal:
     def offer(self, edge: EventReport) -> None:
         """Take an edge as readers are told it."""
         self._put(edge)
+
+    def keep(self, minute: Minute) -> None:
+        """Take what the probes of a minute said."""
+        self._put(minute)
 
     async def close(self) -> None:
         """Write what waits, within `CLOSE_S`, and end."""

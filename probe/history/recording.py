@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+from probe.history.minutes import Minute
+from probe.history.shelf import has_minutes, read_minutes
 from probe.history.storage import APPLICATION_ID, LOCK_WAIT_S, SCHEMA_VERSION
 from probe.lifecycle.actions import Action
 from probe.lifecycle.encoding import (
@@ -118,6 +120,13 @@ class Recording:
             for row in rows:
                 yield _row(row)
             after = _whole(rows[-1][0])
+
+    def minutes(self, since: float) -> list[Minute]:
+        """Read the minutes of probes whose numbers are still there, oldest first; none from a file without any."""
+        try:
+            return list(read_minutes(self._database, since)) if has_minutes(self._database) else []
+        except (sqlite3.Error, ValueError, OverflowError) as error:
+            raise Unusable(f"it cannot be read: {error}") from None
 
     def _rows(self, query: str, values: tuple[int, ...] = ()) -> list[tuple[Any, ...]]:
         try:

@@ -6,6 +6,7 @@ What a table holds:
 - `gaps`: behind decision `seq` some are missing, and why; no replay crosses one.
 - `checkpoints`: the whole world behind decision `seq`, in parts; where a replay begins, and can be compared.
 - `edges`: the changes of state as they were told to readers; `audit`: who asked for what, and what was answered.
+- `minutes`, `rosters`: what the probes of each minute said (`shelf.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from probe.history.minutes import Minute
+from probe.history.shelf import Shelf
 from probe.lifecycle.encoding import (
     action_pieces,
     digest,
@@ -95,7 +98,7 @@ class Retention:
     age_max_s: float
 
 
-Entry = Decided | Missed | Checkpoint | EventReport
+Entry = Decided | Missed | Checkpoint | EventReport | Minute
 
 
 class Storage:
@@ -107,6 +110,7 @@ class Storage:
         try:
             self._prepare()
             with self._transaction():
+                self._shelf = Shelf(self._database)
                 self._seq = max(map(self._one, _NEWEST))
                 run = self._database.execute(
                     "INSERT INTO runs (time, version) VALUES (?, ?)", (time, version)
@@ -130,6 +134,7 @@ class Storage:
                     self._write_one(entry)
         except BaseException:
             self._seq = seq
+            self._shelf.forget_roster()
             raise
         return self._database.total_changes - before
 
@@ -142,14 +147,23 @@ class Storage:
                 execute("DELETE FROM decisions WHERE seq <= ?", (seq,))
                 execute("DELETE FROM gaps WHERE seq < ?", (seq,))
                 execute("DELETE FROM checkpoints WHERE (seq, run) < (?, ?)", (seq, run))
-                execute("DELETE FROM edges WHERE time < ?", (until,))
+                self._drop_edges(until)
                 execute("DELETE FROM runs WHERE run < ? AND run NOT IN (SELECT run FROM edges)", (run,))
             self._database.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
         with self._transaction():
             newest = self._one("SELECT coalesce(max(id), 0) FROM audit")
             oldest = time - retention.age_max_s
             self._database.execute("DELETE FROM audit WHERE time < ? OR id <= ?", (oldest, newest - AUDIT_ROWS_MAX))
-            self._database.execute("DELETE FROM edges WHERE time < ?", (oldest,))
+            self._drop_edges(oldest)
+            self._shelf.prune(retention.bytes_max, time, oldest)
+
+    def _drop_edges(self, until: float) -> None:
+        """Drop the edges of before; of a run that goes on behind it, the last of each resource says how it stood."""
+        self._database.execute(
+            "DELETE FROM edges WHERE time < ?1 AND (run < (SELECT coalesce(max(run), 0) FROM runs WHERE time < ?1)"
+            " OR (run, seq) NOT IN (SELECT run, max(seq) FROM edges WHERE time < ?1 GROUP BY run, id, kind))",
+            (until,),
+        )
 
     @property
     def bytes_used(self) -> int:
@@ -193,6 +207,8 @@ class Storage:
                 "INSERT INTO gaps (seq, run, time, missed, why) VALUES (?, ?, ?, ?, ?)",
                 (self._seq, self._run, entry.time, entry.count, entry.why),
             )
+        elif isinstance(entry, Minute):
+            self._shelf.write(self._run, entry)
         else:
             self._write_edge(entry)
 

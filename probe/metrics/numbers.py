@@ -45,15 +45,38 @@ class Certificate:
 
 
 class ResourceNumbers:
-    """What is counted about one resource. The keyed ones are closed enums, so their number is bounded."""
+    """What is counted about one resource. The keyed ones are closed enums, so their number is bounded.
 
-    __slots__ = ("attempts", "certificates", "failures", "labels", "last_run", "progressed", "restarts", "transitions", "unknowns")
+    Those that begin with `minute` are of the running minute; who gathers minutes sets them back (`Minutes`).
+    """
+
+    __slots__ = (
+        "attempts",
+        "certificates",
+        "failures",
+        "labels",
+        "last_run",
+        "minute_failed",
+        "minute_ok",
+        "minute_s",
+        "minute_s_max",
+        "minute_unknown",
+        "progressed",
+        "restarts",
+        "transitions",
+        "unknowns",
+    )
 
     def __init__(self, id: ResourceId) -> None:
         self.labels = label_text(("group", "resource"), (id.group, id.name))
         self.attempts = 0
         self.restarts = 0
         self.last_run = 0.0
+        self.minute_ok = 0
+        self.minute_failed = 0
+        self.minute_unknown = 0
+        self.minute_s = 0.0  # that the good answers took together
+        self.minute_s_max = 0.0
         self.progressed: float | None = None
         self.failures: dict[tuple[Stage, Reason], int] = {}
         self.unknowns: dict[Reason, int] = {}
@@ -88,6 +111,9 @@ class Metrics:
         self.history_errors_total = 0
         self.history_failing = False
         self.history_dropped_total = 0
+        self.webhook_sent_total = 0
+        self.webhook_errors_total = 0
+        self.webhook_dropped_total = 0
 
     # --- the monitor's ---
 
@@ -96,15 +122,25 @@ class Metrics:
         if (numbers := self.resources.get(id)) is not None:
             numbers.attempts += 1
 
+    def answered(self, id: ResourceId, seconds: float) -> None:
+        """Count a good answer and how long it took from the dial on."""
+        if (numbers := self.resources.get(id)) is not None:
+            numbers.minute_ok += 1
+            numbers.minute_s += seconds
+            if seconds > numbers.minute_s_max:
+                numbers.minute_s_max = seconds
+
     def failure(self, id: ResourceId, stage: Stage, reason: Reason) -> None:
         """Count a probe that failed."""
         if (numbers := self.resources.get(id)) is not None:
+            numbers.minute_failed += 1
             key = (stage, reason)
             numbers.failures[key] = numbers.failures.get(key, 0) + 1
 
     def unknown(self, id: ResourceId, reason: Reason) -> None:
         """Count a probe that could not tell."""
         if (numbers := self.resources.get(id)) is not None:
+            numbers.minute_unknown += 1
             numbers.unknowns[reason] = numbers.unknowns.get(reason, 0) + 1
 
     def stage(self, protocol: str, stage: Stage, seconds: float) -> None:

@@ -35,7 +35,7 @@ class Measuring:
         verdict = result.verdict
         match verdict.outcome:
             case Outcome.ALIVE:
-                pass
+                metrics.answered(id, result.ended - result.started)
             case Outcome.UNKNOWN:
                 self._unknown(plan, verdict.reason)
             case Outcome.FAILED if may_be_doubted and around.common.may_doubt(verdict) and self._has_room:

@@ -10,6 +10,7 @@ from probe.cluster import Kept
 from probe.directory.changes import Done
 from probe.directory.report import DirectoryReport
 from probe.history import RecentSubscription
+from probe.history.past import Past
 from probe.lifecycle import capacity
 from probe.lifecycle.encoding import snapshot
 from probe.lifecycle.events import Asked, Maintained, Planned, Verb
@@ -42,6 +43,7 @@ class Reader:
         self._saving = asyncio.Lock()
         self.changing: StoreChanges | None = None
         self.directory_watch: DirectoryWatch | None = None
+        self.past: Past | None = None  # when no history is kept
 
     @property
     def revision(self) -> int:

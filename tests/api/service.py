@@ -12,6 +12,7 @@ from bindings.edits import Edit, StoreRevisions
 from bindings.store import StoreFolder
 from probe.directory.changes import Done
 from probe.directory.report import DirectoryReport
+from probe.history.past import Past
 from probe.lifecycle.foretell import PlanReport, PlanStep
 from probe.lifecycle.report import EventReport, GroupReport, MaintenanceReport, OperationReport, Refusal, ResourceReport
 from probe.monitor.transcript import Transcript
@@ -106,6 +107,7 @@ class StaticService:
         self.history: deque[EventReport] = deque(maxlen=history_max)
         self.feeds: list[Feed] = []
         self.asked: list[tuple[str, str, str]] = []  # verb, target, by
+        self.past: Past | None = None
         self.told: dict[ResourceId, tuple[Transcript, ...]] = {}
         self.refusal: Refusal | None = None
         self.broken: Exception | None = None  # raised by `resource`: a fault of ours

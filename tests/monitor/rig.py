@@ -53,11 +53,15 @@ class Counted:
         self.lags: list[float] = []
         self.loop_lags: list[float] = []
         self.health: list[bool] = []
+        self.answers: list[tuple[ResourceId, float]] = []
         self.certificates: dict[tuple[ResourceId, str], tuple[tuple[float, ...], bool]] = {}
         self.runs: dict[ResourceId, float] = {}
 
     def attempt(self, id: ResourceId) -> None:
         self.attempts[id] += 1
+
+    def answered(self, id: ResourceId, seconds: float) -> None:
+        self.answers.append((id, seconds))
 
     def failure(self, id: ResourceId, stage: Stage, reason: Reason) -> None:
         self.failures[id, stage, reason] += 1

@@ -1,0 +1,49 @@
+"""`/api/v1/resources/{group}/{resource}/history`: the minutes behind a strip."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from probe.environment.clock import LoopClock
+from probe.history.minutes import MINUTES_MAX
+from probe.history.past import Past
+from probe.metrics import Metrics
+from probe.values import Reason, ResourceId, Stage
+from tests.api.conftest import Opener
+from tests.api.service import StaticService, report
+
+SMTP = ResourceId("evs1", "smtp")
+PATH = "/api/v1/resources/evs1/smtp/history"
+
+
+async def test_a_strip_of_minutes(opened: Opener) -> None:
+    """So many whole minutes as asked for, oldest first; the last is the running one and has what was counted."""
+    metrics = Metrics()
+    metrics.declare(SMTP)
+    service = StaticService(report("smtp"))
+    service.past = Past(LoopClock(), metrics, "/nonexistent", lambda _: None)
+    metrics.answered(SMTP, 0.25)
+    metrics.failure(SMTP, Stage.CONNECT, Reason.CONNECT_REFUSED)
+    status, _, body = await (await opened(service)).get(PATH + "?minutes=3")
+    told = json.loads(body)
+    buckets = told.pop("buckets")
+    assert (status, told) == (200, {"id": "evs1/smtp", "bucket_s": 60})
+    assert [bucket["time"] - buckets[0]["time"] for bucket in buckets] == [0, 60, 120]
+    assert buckets[0] == {**buckets[0], "ok": 0, "failed": 0, "unknown": 0, "mean_s": None, "max_s": None}
+    assert sum(bucket["ok"] for bucket in buckets) == sum(bucket["failed"] for bucket in buckets) == 1
+
+
+async def test_without_a_history_there_is_no_bucket(opened: Opener) -> None:
+    """A service that keeps none answers an empty list; a resource that is not there is 404."""
+    api = await opened(StaticService(report("smtp")))
+    status, _, body = await api.get(PATH)
+    assert (status, json.loads(body)) == (200, {"id": "evs1/smtp", "bucket_s": 60, "buckets": []})
+    assert (await api.get("/api/v1/resources/evs1/nobody/history"))[0] == 404
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "x", str(MINUTES_MAX + 1)])
+async def test_what_makes_no_sense_is_refused(opened: Opener, minutes: str) -> None:
+    """More minutes than are kept, or none, are 400."""
+    assert (await (await opened(StaticService(report("smtp")))).get(f"{PATH}?minutes={minutes}"))[0] == 400
