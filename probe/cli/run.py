@@ -14,6 +14,8 @@ from contextlib import ExitStack
 from functools import partial
 from urllib.parse import urlsplit
 
+from aiohttp import web
+
 from bindings.parse import StoreError
 from bindings.store import StoreFolder
 from probe.api.app import ApiSettings, Server, make_app, serve
@@ -37,6 +39,7 @@ from probe.environment.http import RealHttp
 from probe.environment.netlink import NetlinkListeners
 from probe.environment.network import RealNetwork
 from probe.environment.notify import Supervision
+from probe.environment.orphans import Reaper
 from probe.environment.processes import RealProcesses
 from probe.environment.programs import RealPrograms
 from probe.environment.streams import RealStreams
@@ -46,9 +49,11 @@ from probe.history.journal import Journal
 from probe.history.storage import Retention
 from probe.lifecycle.events import Progressed
 from probe.metrics import Metrics
+from probe.notify.webhook import Webhook, WebhookError, open_webhook
 from probe.runtime import Inventory, Reader, Runtime
 from probe.runtime.changing import StoreChanges
 from probe.runtime.directory import DirectoryWatch
+from probe.runtime.witness import witness_of
 from probe.values import Incarnation, ResourceId, State, Verdict
 from probe.version import __version__
 
@@ -96,7 +101,12 @@ async def _serve(settings: RunSettings, files: RealFiles) -> int:
         addresses=NetlinkAddresses(),
         http=RealHttp(),
     )
-    return await _Instance(settings, environment).run()
+    reaper = Reaper()
+    reaper.start()
+    try:
+        return await _Instance(settings, environment).run()
+    finally:
+        reaper.close()
 
 
 class _Instance:
@@ -122,6 +132,8 @@ class _Instance:
         self.manager = Supervision(environment.clock, os.environ)
         self.inventory.on_reload = self._tell_ready
         self.server: Server | None = None
+        self.webhook: Webhook | None = None
+        self.node = platform.node() or "localhost"
         self._background: set[asyncio.Task[None]] = set()
         self._ending = False
         self._asked_to_end = False
@@ -142,35 +154,18 @@ class _Instance:
             return EXIT_FAILED
         try:
             directory = self._directory()
-        except DirectoryError as error:
+            self.webhook = open_webhook(
+                settings.webhook, self.environment, self.metrics, str(settings.state_dir), self.node
+            )
+        except (DirectoryError, WebhookError) as error:
             complain("run", str(error))
             return EXIT_USAGE
         journal = self._journal()
-        runtime = self.runtime = Runtime(
-            self.environment,
-            self.metrics,
-            max_in_flight=settings.max_in_flight or _in_flight_default(),
-            open_service=self.inventory.open_service,
-            plan_of=self.inventory.plan_of,
-            witness=None if journal is None else journal.note,
-        )
-        if journal is not None:
-            runtime.feed.recent.follow(journal)
-        reader = self.reader = Reader(runtime, self.inventory, platform.node() or "localhost")
+        runtime = self.runtime = self._runtime(journal)
+        reader = self.reader = Reader(runtime, self.inventory, self.node)
         self._equip(reader, directory, runtime)
-        token_file = None if settings.token_file is None else str(settings.token_file)
-        app = make_app(
-            reader,
-            self.metrics,
-            ApiSettings(
-                allowed_hosts=settings.allowed_hosts,
-                token_file=token_file,
-                files=self.environment.files,
-                instance=f"{os.getpid()}-{self.environment.clock.wall():.0f}",
-            ),
-        )
         try:
-            self.server = await serve(app, settings.listen_host, settings.listen_port)
+            self.server = await serve(self._app(reader), settings.listen_host, settings.listen_port)
         except OSError as error:
             listen = f"{settings.listen_host}:{settings.listen_port}"
             complain("run", f"cannot listen on {listen}: {error.strerror or error}; pass --listen ADDRESS:PORT")
@@ -194,6 +189,29 @@ class _Instance:
                 await journal.close()
         _log.info("looksalive has ended")
         return EXIT_OK
+
+    def _runtime(self, journal: Journal | None) -> Runtime:
+        runtime = Runtime(
+            self.environment,
+            self.metrics,
+            max_in_flight=self.settings.max_in_flight or _in_flight_default(),
+            open_service=self.inventory.open_service,
+            plan_of=self.inventory.plan_of,
+            witness=witness_of(each.note for each in (journal, self.webhook) if each is not None),
+        )
+        if journal is not None:
+            runtime.feed.recent.follow(journal)
+        return runtime
+
+    def _app(self, reader: Reader) -> web.Application:
+        settings = self.settings
+        told = ApiSettings(
+            allowed_hosts=settings.allowed_hosts,
+            token_file=None if settings.token_file is None else str(settings.token_file),
+            files=self.environment.files,
+            instance=f"{os.getpid()}-{self.environment.clock.wall():.0f}",
+        )
+        return make_app(reader, self.metrics, told)
 
     def _equip(self, reader: Reader, directory: Directory, runtime: Runtime) -> None:
         """Let the reader know the directory, and change the store over the network."""
@@ -247,6 +265,8 @@ class _Instance:
             self._tell_ready()
             if self.reader.directory_watch is not None:
                 self._spawn(self.reader.directory_watch.follow())
+            if self.webhook is not None:
+                self._spawn(self.webhook.follow(self.server.url))
             if self.settings.on_ready is not None:
                 self.settings.on_ready(self.server.url, await self._pids())
             await self.inventory.follow(runtime)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from probe.directory.settings import NO_DIRECTORY, DirectorySettings
+from probe.notify.settings import NO_WEBHOOK, WebhookSettings
 
 DEFAULT_LISTEN = "127.0.0.1:9810"
 WATCHDOG_S = 60
@@ -50,6 +52,7 @@ class RunSettings:
     history_bytes_max: int = HISTORY_BYTES_MAX
     history_age_max_s: float = HISTORY_AGE_MAX_S
     directory: DirectorySettings = NO_DIRECTORY
+    webhook: WebhookSettings = NO_WEBHOOK
     on_ready: OnReady | None = None  # `demo` prints there
 
 
@@ -150,6 +153,12 @@ def _host(text: str) -> str:
     return text.strip("[]").lower()
 
 
+def _web_address(text: str) -> str:
+    if not (text.isascii() and text.isprintable() and re.fullmatch(r"https?://[^/?#\s]\S*", text)):
+        raise argparse.ArgumentTypeError("is no address; write it as https://HOST[:PORT]/PATH")  # it may hold a secret
+    return text
+
+
 DIRECTORY_FLAGS: tuple[Flag, ...] = (
     Flag(
         "--directory",
@@ -161,6 +170,12 @@ DIRECTORY_FLAGS: tuple[Flag, ...] = (
     Flag("--directory-password-file", "FILE", _folder, "file whose first line is the password of the bind DN"),
     Flag("--directory-ca-file", "FILE", _folder, "authorities that may vouch for the LDAP server (the system's)"),
     Flag("--directory-starttls", "off|required", _word("off", "required"), "TLS on an ldap:// connection (off)"),
+)
+
+WEBHOOK_FLAGS: tuple[Flag, ...] = (
+    Flag("--webhook-url", "URL", _web_address, "tell every root cause there, as Alertmanager tells its webhooks"),
+    Flag("--webhook-secret-file", "FILE", _folder, "sign what is told with the first line of this file"),
+    Flag("--webhook-after-s", "SECONDS", _seconds, "tell only what has lasted so long (0)"),
 )
 
 FLAGS: tuple[Flag, ...] = (
@@ -206,6 +221,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("--history-max-bytes", "SIZE", _bytes, "drop the oldest of the history beyond that, as in 64M or 2G (256M)"),
     Flag("--history-max-age", "AGE", _age, "drop what is older from the history, as in 12h or 30d (30d)"),
     *DIRECTORY_FLAGS,
+    *WEBHOOK_FLAGS,
 )
 
 
@@ -282,8 +298,15 @@ def settings_of(
         history_bytes_max=values["history_max_bytes"] or HISTORY_BYTES_MAX,
         history_age_max_s=values["history_max_age"] or HISTORY_AGE_MAX_S,
         directory=directory_of(values),
+        webhook=_webhook_of(values),
         on_ready=on_ready,
     )
+
+
+def _webhook_of(values: Mapping[str, Any]) -> WebhookSettings:
+    secret_file = values["webhook_secret_file"]
+    after_s = values["webhook_after_s"] or 0
+    return WebhookSettings(values["webhook_url"], None if secret_file is None else str(secret_file), after_s)
 
 
 def directory_of(values: Mapping[str, Any]) -> DirectorySettings:

@@ -228,6 +228,9 @@ _OF_ALL: dict[Metric, Callable[[Metric, Metrics], Iterable[str]]] = {
     table.DIRECTORY_DRIFT: _drift_lines,
     table.DIRECTORY_PENDING: lambda metric, metrics: (f"{metric.full_name} {int(metrics.directory_pending)}",),
     table.DIRECTORY_FAILING: lambda metric, metrics: (f"{metric.full_name} {int(metrics.directory_failing)}",),
+    table.WEBHOOK_SENT: lambda metric, metrics: (f"{metric.full_name} {metrics.webhook_sent_total}",),
+    table.WEBHOOK_ERRORS: lambda metric, metrics: (f"{metric.full_name} {metrics.webhook_errors_total}",),
+    table.WEBHOOK_DROPPED: lambda metric, metrics: (f"{metric.full_name} {metrics.webhook_dropped_total}",),
     table.BUILD_INFO: _build_lines,
 }
 

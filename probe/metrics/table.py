@@ -137,6 +137,11 @@ DIRECTORY_DRIFT = Metric(
 )
 DIRECTORY_PENDING = Metric("directory_pending", "gauge", (), "1 while the directory has not been told everything yet.")
 DIRECTORY_FAILING = Metric("directory_failing", "gauge", (), "1 while the directory cannot be asked.")
+WEBHOOK_SENT = Metric("webhook_sent_total", "counter", (), "Messages that the webhook's receiver has taken.")
+WEBHOOK_ERRORS = Metric("webhook_errors_total", "counter", (), "Attempts to tell the webhook's receiver that failed.")
+WEBHOOK_DROPPED = Metric(
+    "webhook_dropped_total", "counter", (), "Alerts put off since too many waited for the webhook's receiver."
+)
 BUILD_INFO = Metric("build_info", "gauge", ("version", "python"), "The running version; always 1.")
 
 METRICS: tuple[Metric, ...] = (
@@ -176,5 +181,8 @@ METRICS: tuple[Metric, ...] = (
     DIRECTORY_DRIFT,
     DIRECTORY_PENDING,
     DIRECTORY_FAILING,
+    WEBHOOK_SENT,
+    WEBHOOK_ERRORS,
+    WEBHOOK_DROPPED,
     BUILD_INFO,
 )

@@ -42,6 +42,9 @@ SAMPLES: dict[str, tuple[str, Any, str]] = {  # flag: (a good text, its value, a
     "--directory-password-file": ("/etc/pw", Path("/etc/pw"), "a\0b"),
     "--directory-ca-file": ("/etc/ca.pem", Path("/etc/ca.pem"), "a\0b"),
     "--directory-starttls": ("Required", "required", "yes"),
+    "--webhook-url": ("https://hooks.example.org/x?y", "https://hooks.example.org/x?y", "hooks.example.org"),
+    "--webhook-secret-file": ("/etc/secret", Path("/etc/secret"), "a\0b"),
+    "--webhook-after-s": ("60", 60, "1m"),
 }
 
 each_flag = pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)

@@ -101,7 +101,16 @@ def busy() -> Metrics:
     metrics.maintenance(["evs1"])
     metrics.capacity(3, 4)
     metrics.progressed(STORE, 1_700_000_001.0)
+    metrics.directory_looked({STORE: 2}, True, False)
+    metrics.webhook_sent_total, metrics.webhook_errors_total, metrics.webhook_dropped_total = 3, 2, 1
     return metrics
+
+
+def test_what_the_webhook_took() -> None:
+    """Messages taken, attempts that failed and alerts put off are counted, from 0 on."""
+    names = ("webhook_sent_total", "webhook_errors_total", "webhook_dropped_total")
+    assert [ours(text_of(Metrics()), name) for name in names] == [{(): 0}] * 3
+    assert [ours(text_of(busy()), name) for name in names] == [{(): 3}, {(): 2}, {(): 1}]
 
 
 def test_maintenance_capacity_and_progress() -> None:
@@ -253,6 +262,13 @@ def test_the_table_is_the_contract() -> None:
         "looksalive_directory_drift": ("gauge", one),
         "looksalive_directory_pending": ("gauge", ()),
         "looksalive_directory_failing": ("gauge", ()),
+        "looksalive_history_rows_written_total": ("counter", ()),
+        "looksalive_history_dropped_total": ("counter", ()),
+        "looksalive_history_errors_total": ("counter", ()),
+        "looksalive_history_failing": ("gauge", ()),
+        "looksalive_webhook_sent_total": ("counter", ()),
+        "looksalive_webhook_errors_total": ("counter", ()),
+        "looksalive_webhook_dropped_total": ("counter", ()),
         "looksalive_build_info": ("gauge", ("version", "python")),
     }
 
