@@ -58,8 +58,9 @@ class Draft:
         return self._world.stores if self.decision.stores is None else self.decision.stores
 
     def maintained(self) -> list[str]:
-        """List the groups whose maintenance has ended by itself at `now`."""
-        return [name for name, until in self._world.maintained.items() if until is not None and until <= self.now]
+        """List the groups whose maintenance has ended by itself at `now`, in the order of their ends."""
+        ends = ((until, name) for name, until in self._world.maintained.items() if until is not None)
+        return [name for until, name in sorted(ends) if until <= self.now]
 
     def request(self, op: OpId) -> Request | None:
         """Return an operator's request."""

@@ -122,10 +122,24 @@ def is_occupied(draft: Draft, record: Record) -> bool:
 
 def blockers(draft: Draft, record: Record) -> Iterator[ResourceId]:
     """Yield the dependents that have to be down before the resource may stop (S16: exactly the reverse)."""
-    for id in draft.dependents(record.id):
+    seen = {record.id}
+    queue = deque(draft.dependents(record.id))
+    while queue:
+        id = queue.popleft()
         dependent = draft.record(id)
-        if dependent is not None and is_occupied(draft, dependent):
+        if dependent is None or id in seen:
+            continue
+        seen.add(id)
+        if is_occupied(draft, dependent):
             yield id
+        elif passes_waiting_on(draft, dependent):
+            queue += draft.dependents(id)
+
+
+def passes_waiting_on(draft: Draft, record: Record) -> bool:
+    """Whether it is down by itself while what stands on it may still run, for which those below have to wait as well."""
+    ours = record.spec.acts and (record.spec.ours_to_stop or not draft.decision.draining)
+    return ours and not is_occupied(draft, record)
 
 
 def has_blockers(draft: Draft, record: Record) -> bool:

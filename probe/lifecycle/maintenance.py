@@ -46,7 +46,7 @@ def _end(draft: Draft, group: GroupRecord) -> None:
     if group.maintenance is None:
         return
     draft.decision.groups[group.name] = replace(group, maintenance=None)
-    for id in group.members:
+    for id in draft.all_ids():  # also who was removed meanwhile, and is no member any more
         record = draft.record(id)
-        if record is not None:
+        if record is not None and id.group == group.name:
             draft.put(record)

@@ -115,7 +115,7 @@ def fail(draft: Draft, record: Record, verdict: Verdict, trigger: Trigger, occur
         keep_looking(draft, record)
     elif record.spec.acts and cause is None and is_kept_up(draft, record) and not graph.told_to_stop(draft, record):
         delay_s = HUNG_WORKER_RETRY_S if record.workers else 0.0
-        plan_restart(draft, record, delay_s, free=collateral is not None)
+        plan_restart(draft, record, delay_s, free=verdict.reason is Reason.COLLATERAL)
     elif record.spec.acts:
         unwatch(draft, record)
 

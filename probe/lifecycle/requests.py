@@ -78,12 +78,13 @@ def _follow_one(draft: Draft, record: Record) -> None:
     draft.put(record, request=None)
 
 
-def fail(draft: Draft, record: Record, verdict: Verdict) -> None:
+def fail(draft: Draft, record: Record, verdict: Verdict) -> Record:
     """End the request that waits for a resource: what was asked could not be done."""
     request = _pending(draft, record)
     if request is not None:
         _end(draft, request, "failed", f"{record.id}: {verdict.reason} ({verdict.evidence})")
-        draft.put(record, request=None)
+        record = draft.put(record, request=None)
+    return record
 
 
 def _follow_upgrade(draft: Draft, request: Request, record: Record) -> None:
@@ -97,6 +98,8 @@ def _follow_upgrade(draft: Draft, request: Request, record: Record) -> None:
         _count_down(draft, request)
     elif graph.has_given_up(record):
         _end(draft, request, "failed", f"it was upgraded, and then {_fate_of(record)}")
+    elif record.state in (State.OFFLINE, State.FAILED) and (provider := graph.hopeless_provider(draft, record)):
+        _end(draft, request, "failed", f"it was upgraded, and waits: {_fate_of(provider)}")
     else:
         return
     draft.put(record, request=None)

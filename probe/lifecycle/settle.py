@@ -13,7 +13,7 @@ from probe.lifecycle import blame, capacity, configure, graph, operations, reque
 from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import Trigger
 from probe.lifecycle.world import Phase, Record, Remains
-from probe.values import Reason, ResourceId, State
+from probe.values import Reason, ResourceId, State, Verdict
 
 ROUNDS_PER_RESOURCE_MAX = 1_000  # a resource considered more often in one step is a bug of ours
 
@@ -56,8 +56,7 @@ class _Waiting:
         for id, shaken in touched.items():
             self._add(id)
             record = self._draft.record(id)
-            for provider in () if record is None else record.spec.depends_on:
-                self._add(provider)
+            self._add_those_below(record)
             self._pass_on(id, shaken=shaken)
         if not self._queue:
             return None
@@ -69,6 +68,20 @@ class _Waiting:
             if record is not None and record.spec.acts:
                 self._pass_on(id, shaken=True)
         return id
+
+    def _add_those_below(self, record: Record | None) -> None:
+        """Have its providers considered, and those that wait by way of a provider that is down."""
+        seen: set[ResourceId] = set()
+        queue = deque(() if record is None else record.spec.depends_on)
+        while queue:
+            id = queue.popleft()
+            if id in seen:
+                continue
+            seen.add(id)
+            self._add(id)
+            provider = self._draft.record(id)
+            if provider is not None and graph.passes_waiting_on(self._draft, provider):
+                queue += provider.spec.depends_on
 
     def _pass_on(self, id: ResourceId, *, shaken: bool) -> None:
         for dependent in self._draft.dependents(id):
@@ -108,10 +121,14 @@ def _consider_offline(draft: Draft, record: Record, trigger: Trigger) -> None:
         return
     if record.next_spec is not None:
         record = configure.take_over(draft, record)
+        if record.upgrade and not record.spec.can_upgrade:
+            lost = Verdict(Reason.SERVICE_STOPPED, "its controller has changed and has no upgrade")
+            record = requests.fail(draft, upgrading.end(draft, record), lost)
     if record.bounce:
         record = draft.put(record, bounce=False)
     if not graph.is_here(draft, record):
-        record = configure.close(draft, record)
+        if record.remains is Remains.NONE:
+            record = configure.close(draft, record)
     elif upgrading.is_due(record) and not draft.decision.draining:
         upgrading.begin(draft, record)
         return

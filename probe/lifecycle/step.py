@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from probe.lifecycle import blame, collateral, configure, maintenance, operations, requests, upgrading
+from probe.lifecycle.actions import Action, FailOver
 from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import (
     Asked,
@@ -74,7 +75,14 @@ def step(world: World, event: Event, now: float) -> Decision:
         case _:
             assert_never(event)
     settle(draft, subject)
+    draft.decision.actions = [action for action in draft.decision.actions if _stands(draft, action)]
     return draft.decision
+
+
+def _stands(draft: Draft, action: Action) -> bool:
+    """Whether an action is still meant: what was put down to a provider in the end asks for no other node."""
+    record = draft.record(action.because) if isinstance(action, FailOver) else None
+    return record is None or record.spent
 
 
 def _trigger_of(event: Event) -> Trigger:

@@ -87,10 +87,7 @@ class Machine(Shell):
         """The store is edited: a resource changes, comes back, or goes and nobody depends on it any more."""
         before = dict(self.store)
         removed: tuple[ResourceId, ...] = ()
-        group = self.world.groups.get(resource_id(name).group)
-        # TO BE MENDED: what is removed during maintenance never vanishes, since its end looks at members only.
-        may_go = group is not None and group.maintenance is None
-        if name in self.store and may_go and data.draw(st.booleans()):
+        if name in self.store and data.draw(st.booleans()):
             gone = self.store.pop(name).id
             removed = (gone,)
             for other, was in self.store.items():

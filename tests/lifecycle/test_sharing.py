@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from probe.lifecycle import actions
@@ -15,7 +17,7 @@ from tests.scenarios.language import spec
 A, B = ResourceId("evs1", "smtp"), ResourceId("g2", "smtp")
 
 
-def two_sharers(**changes: object) -> World:
+def two_sharers(**changes: Any) -> World:
     """Make two smtp resources of one service, in two groups, online."""
     world = World()
     described = [spec(name, "smtp", "process", service="postfix", **changes) for name in ("smtp", "g2/smtp")]
