@@ -68,7 +68,7 @@ class Future:
     ended: str = ""
 
 
-SUPPOSITIONS = ("fail", "kill", *Verb, "drain")
+SUPPOSITIONS = ("fail", "kill", *Verb, "drain")  # and `node-down`, of which only the groups' places are told
 
 
 def suppose(taken: Decision, what: str, target: str) -> tuple[Event, ...]:
@@ -81,7 +81,7 @@ def suppose(taken: Decision, what: str, target: str) -> tuple[Event, ...]:
             raise Unforeseeable("drain is about everything; leave the target out")
         return (Planned(on=True),)
     if what not in SUPPOSITIONS:
-        raise Unforeseeable(f"{what!r} is nothing that can be foreseen; write one of {', '.join(SUPPOSITIONS)}")
+        raise Unforeseeable(f"{what!r} is nothing that can be foreseen; write one of {', '.join(SUPPOSITIONS)}, node-down")
     named = _target(target)
     if what in ("fail", "kill"):
         return (_loss(taken, what, named),)

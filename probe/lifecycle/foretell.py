@@ -8,11 +8,14 @@ from itertools import islice
 from typing import assert_never
 
 from probe.lifecycle import actions
+from probe.lifecycle.capacity import if_node_dies, is_mounted
 from probe.lifecycle.events import Asked, Configured, Event, Exited, Owned, Planned, Probed
-from probe.lifecycle.foresee import Foreseen, Future, foresee, suppose
+from probe.lifecycle.foresee import Foreseen, Future, Unforeseeable, foresee, suppose
 from probe.lifecycle.world import Decision, Phase, Record, Refused, Transition
 from probe.values import Reason, ResourceId, State
 
+NODE_DOWN = "node-down"
+HERE = "this node"
 STEPS_MAX = 5000  # that are told; an answer stays below a few megabytes
 
 
@@ -61,7 +64,25 @@ class PlanReport:
 
 def plan(taken: Decision, event: str, target: str, now: float) -> PlanReport:
     """Say what an event in people's words would lead to at `now`, in a snapshot of a world. Raises Unforeseeable."""
+    if event == NODE_DOWN:
+        return _node_down(taken, target)
     return foretell(event, target, foresee(taken, suppose(taken, event, target), now))
+
+
+def _node_down(taken: Decision, target: str) -> PlanReport:
+    """Say where each group of this node would go if it died (S46). Raises Unforeseeable for another node's name."""
+    if target:
+        raise Unforeseeable("node-down is about the node that is asked, the only one there is; leave the target out")
+    mounted: dict[str, int] = {name: 0 for name, group in taken.groups.items() if group is not None and group.here}
+    for record in taken.records.values():
+        if record is not None and record.id.group in mounted and is_mounted(record):
+            mounted[record.id.group] += record.spec.storage_groups
+    limit = taken.storage_groups_max
+    used = f"{sum(mounted.values())} of {limit} storage groups are mounted on {HERE}"
+    fates = tuple(
+        PlanFate(one.group, HERE, one.node or "", one.why_not) for one in if_node_dies({HERE: mounted}, limit, HERE)
+    )
+    return PlanReport(NODE_DOWN, target, (), fates, (), "", used)
 
 
 def foretell(event: str, target: str, future: Future) -> PlanReport:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from probe.lifecycle.encoding import snapshot
 from probe.lifecycle.events import Configured
-from probe.lifecycle.foresee import foresee
+from probe.lifecycle.foresee import Unforeseeable, foresee
 from probe.lifecycle.foretell import STEPS_MAX, PlanReport, foretell, plan
 from probe.lifecycle.world import World
 from tests.lifecycle.worlds import bring_up, chain, id_of, layers, world_of
@@ -120,3 +122,15 @@ def test_a_large_plan_is_cut_and_says_so() -> None:
     report = plan(snapshot(world), "offline", "evs1", 0.0)
     assert len(report.steps) == STEPS_MAX
     assert report.ended.startswith(f"only the first {STEPS_MAX} of ")
+
+
+def test_where_the_groups_of_a_dead_node_would_go() -> None:
+    """S46: how full the node is, and of each group that no other node takes it; for this node alone."""
+    world = world_of([spec("store", "information-store", "process", storage_groups=3), spec("imap", "imap", "none")])
+    bring_up(world)
+    report = plan(snapshot(world), "node-down", "", 0.0)
+    assert report.ended == "3 of 4 storage groups are mounted on this node"
+    assert [(fate.id, fate.after, fate.why) for fate in report.fates] == [("evs1", "", "there is no other node")]
+    assert report.steps == ()
+    with pytest.raises(Unforeseeable, match="leave the target out"):
+        plan(snapshot(world), "node-down", "node2", 0.0)
