@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from probe.api import (
+    catalogue,
     changes,
     control,
     events,
+    graph,
     history,
     isalive,
     metabase,
@@ -13,12 +15,14 @@ from probe.api import (
     page,
     scrape,
     shapes,
+    stages,
     status,
     transcript,
     wanted,
 )
 from probe.api.route import Handle, Query, Route
 from probe.api.tokens import Role
+from probe.history.availability import AvailabilityReport
 from probe.lifecycle.events import Verb
 from probe.lifecycle.foretell import PlanReport
 from probe.values import State
@@ -83,7 +87,17 @@ _READS = (
         query=_STATUS_QUERY,
     ),
     Route("GET", _GROUP, status.group, "One group", shape=shapes.Group, errors=(404,)),
+    Route("GET", f"{_GROUP}/graph", graph.graph, "A group's dependencies, laid out", shape=graph.Graph, errors=(404,)),
     Route("GET", _RESOURCE, status.resource, "One resource", shape=shapes.Resource, errors=(404,)),
+    Route(
+        "GET",
+        f"{_RESOURCE}/stages",
+        stages.stages,
+        "How long each stage of the last probe took",
+        shape=stages.Stages,
+        errors=(404,),
+    ),
+    Route("GET", "/api/v1/types", catalogue.types, "What can be made, with its parameters", shape=catalogue.Catalogue),
     Route(
         "GET",
         f"{_RESOURCE}/transcript",
@@ -118,6 +132,15 @@ _READS = (
         media=("text/event-stream",),
         errors=(400, 503),
         query=_EVENTS_QUERY[:1],
+    ),
+    Route(
+        "GET",
+        "/api/v1/report",
+        history.report,
+        "How available each resource was, from the recorded edges",
+        shape=AvailabilityReport,
+        errors=(400, 409, 503),
+        query=(Query("since", f"30d, 12h, 90m, a date, or seconds since the epoch; {history.SINCE} by default."),),
     ),
     Route(
         "GET",

@@ -71,6 +71,9 @@ class Service(Protocol):
     def transcripts(self, id: ResourceId) -> tuple[Transcript, ...]:
         """The dialogues of the last failures, the newest first; empty when there was none, or no such resource."""
 
+    def stages(self, id: ResourceId) -> tuple[tuple[str, float], ...]:
+        """The seconds of each stage of the last probe; empty when there was none, or no such resource."""
+
     def subscribe(self) -> Subscription: ...
     async def wait_past(self, revision: int, timeout_s: float) -> int:
         """Return the revision as soon as it is above `revision`, or the current one after `timeout_s`."""

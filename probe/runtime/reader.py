@@ -108,6 +108,11 @@ class Reader:
         """Write down the dialogues of a resource's last failures, the newest first."""
         return self._runtime.monitors.evidence.transcripts(id)
 
+    def stages(self, id: ResourceId) -> tuple[tuple[str, float], ...]:
+        """List the stages of a resource's last probe with their seconds."""
+        reading = self._runtime.monitors.reading(id)
+        return () if reading is None else tuple((str(stage), seconds) for stage, seconds in reading.stages)
+
     def subscribe(self) -> RecentSubscription:
         """Begin a feed of edges."""
         return self._runtime.feed.recent.subscribe()

@@ -109,6 +109,7 @@ class StaticService:
         self.asked: list[tuple[str, str, str]] = []  # verb, target, by
         self.past: Past | None = None
         self.told: dict[ResourceId, tuple[Transcript, ...]] = {}
+        self.staged: dict[ResourceId, tuple[tuple[str, float], ...]] = {}
         self.refusal: Refusal | None = None
         self.broken: Exception | None = None  # raised by `resource`: a fault of ours
         self.keys: dict[str, dict[str, object]] = {"/smtp/1": {"bindings": ["127.0.0.1:25"]}}
@@ -203,6 +204,9 @@ class StaticService:
 
     def transcripts(self, id: ResourceId) -> tuple[Transcript, ...]:
         return self.told.get(id, ())
+
+    def stages(self, id: ResourceId) -> tuple[tuple[str, float], ...]:
+        return self.staged.get(id, ())
 
     def subscribe(self) -> Feed:
         feed = Feed(self)
