@@ -228,7 +228,7 @@ class Drain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Supposed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is supposed to happen: `fail` or `kill` of a resource, a verb on a resource or group, `drain` or `node-down`."""
+    """What is supposed to happen: `fail` or `kill` of a resource, a verb on one or on a group, `drain`, `node-down`."""
 
     event: str
     target: str = ""

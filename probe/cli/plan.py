@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "event",
         metavar="EVENT",
-        help="fail (its check), kill (its process), a verb (online, offline, restart, terminate, upgrade), drain, node-down (where its groups would go); "
-        "with --store also reload",
+        help="fail (its check), kill (its process), a verb (online, offline, restart, terminate, upgrade), drain, "
+        "node-down (where its groups would go); with --store also reload",
     )
     parser.add_argument(
         "target", nargs="?", default="", metavar="TARGET", help="GROUP/NAME, for a verb also GROUP; of reload: DIR"

@@ -29,7 +29,9 @@ class Workers:
         self._post = post
         self._running: dict[ResourceId, dict[OpId, asyncio.Task[Verdict | None]]] = {}
 
-    def begin(self, success: Started | Stopped | Upgraded, operation: Callable[[], Coroutine[object, object, None]]) -> None:
+    def begin(
+        self, success: Started | Stopped | Upgraded, operation: Callable[[], Coroutine[object, object, None]]
+    ) -> None:
         """Run `operation` once every earlier worker of the resource has ended, then post `success` or the failure."""
         running = self._running.setdefault(success.id, {})
         task = self._spawn(self._work(success.id, operation, tuple(running.values())))

@@ -81,7 +81,8 @@ def suppose(taken: Decision, what: str, target: str) -> tuple[Event, ...]:
             raise Unforeseeable("drain is about everything; leave the target out")
         return (Planned(on=True),)
     if what not in SUPPOSITIONS:
-        raise Unforeseeable(f"{what!r} is nothing that can be foreseen; write one of {', '.join(SUPPOSITIONS)}, node-down")
+        known = ", ".join(SUPPOSITIONS)
+        raise Unforeseeable(f"{what!r} is nothing that can be foreseen; write one of {known}, node-down")
     named = _target(target)
     if what in ("fail", "kill"):
         return (_loss(taken, what, named),)

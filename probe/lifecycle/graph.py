@@ -137,7 +137,7 @@ def blockers(draft: Draft, record: Record) -> Iterator[ResourceId]:
 
 
 def passes_waiting_on(draft: Draft, record: Record) -> bool:
-    """Whether it is down by itself while what stands on it may still run, for which those below have to wait as well."""
+    """Whether it is down by itself while what stands on it may still run: those below have to wait for that, too."""
     ours = record.spec.acts and (record.spec.ours_to_stop or not draft.decision.draining)
     return ours and not is_occupied(draft, record)
 

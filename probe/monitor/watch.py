@@ -193,10 +193,13 @@ class Watch:
         if self.rounds == 1:
             self._phase = result.ended + self._around.randomness.uniform(0.0, self.plan.period_s)
             self._around.first_read()
-        if result.verdict.reason is not _MATCHED or result.parts:
-            result = self._around.evidence.keep(self.plan.id, result)
+        try:
+            if result.verdict.reason is not _MATCHED or result.parts:
+                result = self._around.evidence.keep(self.plan.id, result)
+            self._measuring.count(self.plan, result, self._when, may_be_doubted=bool(self.alive))
+        except Exception as error:  # noqa: BLE001 - what is kept of an answer must not cost the answer, and the next ones
+            self._around.engine.bug(error)
         before, self.reading = self.reading, Reading(self.alive, result, self.rounds, self.plan.fresh_s)
-        self._measuring.count(self.plan, result, self._when, may_be_doubted=bool(self.alive))
         if self._calm and (
             result.verdict.reason is _MATCHED
             if self.alive

@@ -553,3 +553,27 @@ def test_an_errno_of_connect_is_theirs_or_ours(code: int, reason: Reason) -> Non
         assert bool(rig.posted) is (reading.outcome is Outcome.FAILED)
 
     simulate(body)
+
+
+class Broken(list[float]):
+    """A mistake of ours in what is counted."""
+
+    def append(self, value: float) -> None:
+        raise ZeroDivisionError(value)
+
+
+def test_what_cannot_be_counted_is_asked_on(caplog: pytest.LogCaptureFixture) -> None:
+    """A fault of ours while an answer is counted costs neither that answer nor the next ones, and is logged once."""
+
+    async def body(rig: Rig) -> None:
+        rig.counted.lags = Broken()
+        server = begin(rig)
+        await rig.until(35)
+        assert len(times(rig, server)()) >= 4
+        reading = rig.monitors.reading(SMTP)
+        assert reading is not None
+        assert reading.verdict.reason is Reason.MATCHED
+
+    simulate(body)
+    assert [record.message for record in caplog.records if "fault of our own" in record.message][1:] == []
+    assert "ZeroDivisionError" in caplog.text
