@@ -52,8 +52,13 @@ class Machine:
         stopping = f"TimeoutStopSec={STOPS_WITHIN_S}"
         (self._units / name).write_text(f"[Unit]\nDefaultDependencies=no\n{unit}\n[Service]\n{stopping}\n{service}\n")
 
-    def boot(self) -> None:
-        """Start it and return when its systemd answers on its bus."""
+    @property
+    def root(self) -> Path:
+        """Its root folder, to be filled before the boot."""
+        return self._units.parents[2]
+
+    def boot(self, *options: str) -> None:
+        """Start it, with podman's `options`, and return when its systemd answers on its bus."""
         mounts = ("/usr:/usr:ro", f"{self._folder}:{self._folder}", f"{self._bus}:/run/dbus")
         self.podman(
             "run",
@@ -62,8 +67,9 @@ class Machine:
             "--systemd=always",
             "--network=host",
             *(f"--volume={mount}" for mount in mounts),
+            *options,
             "--rootfs",
-            str(self._units.parents[2]),
+            str(self.root),
             PROGRAM,
             "--unit=boot.target",
         )
