@@ -7,7 +7,9 @@ import logging
 from collections.abc import Callable
 
 from probe.environment import Clock
+from probe.history.availability import AvailabilityReport
 from probe.history.minutes import MINUTE_S, MINUTES_MAX, Minute, Minutes
+from probe.history.reckoning import read_availability
 from probe.history.recording import Recording, Unusable
 from probe.metrics import Metrics
 
@@ -19,15 +21,20 @@ class Past:
 
     def __init__(self, clock: Clock, metrics: Metrics, path: str, offer: Callable[[Minute], None]) -> None:
         self.minutes = Minutes(clock, metrics, offer)
-        self._clock = clock
+        self.clock = clock
         self._path = path
 
     def __repr__(self) -> str:
         return f"<Past {self._path} {self.minutes!r}>"
 
+    async def availability(self, since: float) -> AvailabilityReport:
+        """Report on the time since, in a thread. Raises Unusable, FileNotFoundError."""
+        until = self.clock.wall()
+        return await asyncio.to_thread(read_availability, self._path, min(since, until - 1), until, running=True)
+
     async def follow(self) -> None:
         """Take over what an earlier run wrote, then gather every minute, until cancelled."""
-        since = self._clock.wall() - MINUTES_MAX * MINUTE_S
+        since = self.clock.wall() - MINUTES_MAX * MINUTE_S
         self.minutes.recall(await asyncio.to_thread(_earlier, self._path, since))
         await self.minutes.follow()
 

@@ -76,10 +76,8 @@ class Recording:
 
     def __init__(self, path: str) -> None:
         """Open a file. Raises Unusable, FileNotFoundError."""
-        if not Path(path).is_file():
-            raise FileNotFoundError(path)
         self.path = path
-        self._database = _open(path)
+        self._database = open_read_only(path)
 
     def __enter__(self) -> Self:
         return self
@@ -135,8 +133,13 @@ class Recording:
             raise Unusable(f"it cannot be read: {error}") from None
 
 
-def _open(path: str) -> sqlite3.Connection:
-    """Open for reading alone; a copy in a folder where nothing can be written is read as it lies there."""
+def open_read_only(path: str) -> sqlite3.Connection:
+    """Open for reading alone; a copy in a folder where nothing can be written is read as it lies there.
+
+    Raises Unusable, FileNotFoundError.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(path)
     name = "file:" + quote(str(Path(path).absolute()))
     problem = ""
     for how in ("mode=ro", "mode=ro&immutable=1"):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from probe.environment.clock import LoopClock
 from probe.history.minutes import MINUTES_MAX
 from probe.history.past import Past
+from probe.history.storage import Storage
+from probe.lifecycle.report import EventReport
 from probe.metrics import Metrics
 from probe.values import Reason, ResourceId, Stage
 from tests.api.conftest import Opener
@@ -47,3 +50,34 @@ async def test_without_a_history_there_is_no_bucket(opened: Opener) -> None:
 async def test_what_makes_no_sense_is_refused(opened: Opener, minutes: str) -> None:
     """More minutes than are kept, or none, are 400."""
     assert (await (await opened(StaticService(report("smtp")))).get(f"{PATH}?minutes={minutes}"))[0] == 400
+
+
+async def test_a_report_needs_a_history(opened: Opener) -> None:
+    """409 says how to keep one; a time that makes no sense is 400; 503 while nothing is written yet."""
+    service = StaticService(report("smtp"))
+    api = await opened(service)
+    status, _, body = await api.get("/api/v1/report")
+    assert (status, json.loads(body)["error"]["code"]) == (409, "no_history")
+    service.past = Past(LoopClock(), Metrics(), "/nonexistent", lambda _: None)
+    assert (await api.get("/api/v1/report?since=tomorrow"))[0] == 400
+    assert (await api.get("/api/v1/report?since=1d"))[0] == 503
+
+
+async def test_a_report(opened: Opener, tmp_path: Path) -> None:
+    """Every resource with its times, from the journal's edges."""
+    clock = LoopClock()
+    path = tmp_path / "h"
+    storage = Storage(str(path), "1", clock.wall() - 7200, first=True)
+    at = clock.wall() - 3600
+    storage.write([EventReport(1, at, "evs1/smtp", "state", "", "failed", "eof", "", None, "probe", None)])
+    storage.close()
+    service = StaticService(report("smtp"))
+    service.past = Past(clock, Metrics(), str(path), lambda _: None)
+    status, _, body = await (await opened(service)).get("/api/v1/report?since=2h")
+    told = json.loads(body)
+    (one,) = told["resources"]
+    assert (status, one["id"], one["uptime"], one["incidents"], one["now"]) == (200, "evs1/smtp", 0.0, 1, "down")
+    assert 3600 <= one["down_s"] < 3660
+    assert told["until"] - told["since"] == pytest.approx(7200)
+    path.write_text("no journal" * 1000)
+    assert (await (await opened(service)).get("/api/v1/report"))[0] == 503
