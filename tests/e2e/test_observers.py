@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.command import looksalive
-from tests.e2e.programs import absent, need_root
+from tests.e2e.mounts import tmpfs
 from tests.e2e.service import Service
 from tests.e2e.stores import write_cluster, write_metabase
 from tests.environment.namespace import INTERFACE, inside, ip, name_of, network_namespace
@@ -31,15 +31,8 @@ def namespace() -> Iterator[str]:
 @pytest.fixture
 def disk(folder: Path) -> Iterator[Path]:
     """A small tmpfs."""
-    need_root("a mount")
-    place = folder / "disk"
-    place.mkdir()
-    argv = ["mount", "-t", "tmpfs", "-o", "size=1m", "la-e2e", str(place)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode:
-        absent(f"nothing can be mounted here: {done.stderr}")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with tmpfs(folder / "disk", "1m", name="la-e2e") as place:
+        yield place
 
 
 def write_store(folder: Path, disk: Path) -> Path:

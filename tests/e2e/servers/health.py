@@ -70,7 +70,9 @@ class Servicer(health.HealthServicer):  # type: ignore[misc] # grpcio ships no t
         return super().Check(request, context)
 
 
-def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
+def handler_of(store: Store) -> type[BaseHTTPRequestHandler]:
+    """Make the handler of the JSON half."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             """Answer `/active`, and `/index?index=NAME` with a handle, or null where there is no such index."""
@@ -96,7 +98,7 @@ def main(grpc_port: str, grpcs_port: str, http_port: str, certificate: str, key:
     pair = (Path(key).read_bytes(), Path(certificate).read_bytes())
     server.add_secure_port(f"127.0.0.1:{grpcs_port}", grpc.ssl_server_credentials([pair]))
     server.start()
-    ThreadingHTTPServer(("127.0.0.1", int(http_port)), _handler(store)).serve_forever()
+    ThreadingHTTPServer(("127.0.0.1", int(http_port)), handler_of(store)).serve_forever()
 
 
 if __name__ == "__main__":
