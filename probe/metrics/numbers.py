@@ -114,9 +114,6 @@ class Metrics:
         self.webhook_sent_total = 0
         self.webhook_errors_total = 0
         self.webhook_dropped_total = 0
-        self.webhook_sent_total = 0
-        self.webhook_errors_total = 0
-        self.webhook_dropped_total = 0
 
     # --- the monitor's ---
 
