@@ -46,6 +46,7 @@ from probe.environment.streams import RealStreams
 from probe.environment.threads import DaemonThreads
 from probe.environment.watchdog import Watchdog
 from probe.history.journal import Journal
+from probe.history.past import Past
 from probe.history.storage import Retention
 from probe.lifecycle.events import Progressed
 from probe.metrics import Metrics
@@ -164,6 +165,8 @@ class _Instance:
         runtime = self.runtime = self._runtime(journal)
         reader = self.reader = Reader(runtime, self.inventory, self.node)
         self._equip(reader, directory, runtime)
+        if journal is not None:
+            reader.past = Past(self.environment.clock, self.metrics, journal.path, journal.keep)
         try:
             self.server = await serve(self._app(reader), settings.listen_host, settings.listen_port)
         except OSError as error:
@@ -265,6 +268,8 @@ class _Instance:
             self._tell_ready()
             if self.reader.directory_watch is not None:
                 self._spawn(self.reader.directory_watch.follow())
+            if self.reader.past is not None:
+                self._spawn(self.reader.past.follow())
             if self.webhook is not None:
                 self._spawn(self.webhook.follow(self.server.url))
             if self.settings.on_ready is not None:
