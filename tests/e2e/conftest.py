@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.mounts import tmpfs
 from tests.e2e.podman import Podman
 from tests.e2e.processes import kill_session, sessions_mentioning
 from tests.e2e.servers.certificates import Authority
 from tests.e2e.servers.dovecot import Dovecot
+from tests.e2e.servers.mail_group import MailGroup
 from tests.e2e.servers.nginx import Nginx
 from tests.e2e.servers.postfix import Postfix
 
@@ -73,3 +75,12 @@ def nginx(shared_folder: Path, authority: Authority) -> Iterator[Nginx]:
     """An nginx to be asked only."""
     with Nginx(shared_folder / "nginx", authority.good) as server:
         yield server
+
+
+@pytest.fixture
+def mail(folder: Path, authority: Authority) -> Iterator[MailGroup]:
+    """The reference's group and another one, of which nothing runs yet but what says how the store is."""
+    with tmpfs(folder / "disk", "8m", name="la-mail") as disk:
+        made = MailGroup(folder, disk, authority)
+        with made.health:
+            yield made

@@ -1,32 +1,20 @@
-"""The reference's group on real servers: cold start, the death and the freeze of its store, and nothing else touched."""
+"""The reference's group on real servers: cold start, the death and the freeze of its store, nothing else touched."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.mounts import tmpfs
 from tests.e2e.processes import session_members, signal_all, stat_of
-from tests.e2e.servers.certificates import Authority
 from tests.e2e.servers.mail_group import ABOVE, BELOW, GROUP, STORE, MailGroup
 from tests.e2e.service import Service
 
 BACK_WITHIN_S = 30.0
 Event = dict[str, Any]
-
-
-@pytest.fixture
-def mail(folder: Path, authority: Authority) -> Iterator[MailGroup]:
-    """The servers of both groups, none of which runs yet, but for what says how the store is."""
-    with tmpfs(folder / "disk", "8m", name="la-mail") as disk:
-        made = MailGroup(folder, disk, authority)
-        with made.health:
-            yield made
 
 
 @pytest.fixture(params=["grpc", "http"])
@@ -91,8 +79,8 @@ def assert_back_in_order(found: list[Event]) -> None:
 
 @pytest.mark.parametrize("running", ["grpc"], indirect=True)
 def test_a_cold_start_is_in_order(running: tuple[MailGroup, Service]) -> None:
-    """S15, S16, S42: each begins only when all that it stands on is online, up from the address and the disk; two groups
-    are served side by side; pop3 and imap are one Dovecot.
+    """S15, S16, S42: each begins only when all that it stands on is online, up from the address and the disk; two
+    groups are served side by side; pop3 and imap are one Dovecot.
     """
     mail, service = running
     found = edges(service)

@@ -60,7 +60,7 @@ class MailGroup:
         """Run a command on the store."""
         return looksalive(verb, *words, "--store", str(self.store), "--state-dir", str(self.state))
 
-    def create(self, store_health: str) -> subprocess.CompletedProcess[str]:
+    def create(self, store_health: str, *more: str) -> subprocess.CompletedProcess[str]:
         """Make the whole group with one command; its virtual servers listen on the group's own address."""
         front = shlex.join(self._front.command)
         servers = {
@@ -83,7 +83,7 @@ class MailGroup:
         words += [f"--{name}=*:{port}" for name, port in ports.items()]
         words += [f"{name}.{word}" for name in ports for word in QUICK]
         words += [f"{name}.{word}" for name in ("store", "search") for word in QUICK[:2]]
-        return self.command("create", "system-attendant", GROUP, *words)
+        return self.command("create", "system-attendant", GROUP, *words, *more)
 
     def create_other(self) -> subprocess.CompletedProcess[str]:
         """Make a second group: an attendant, a store of its own, and nginx above it."""

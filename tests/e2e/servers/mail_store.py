@@ -1,7 +1,7 @@
 """Dovecot as an information store, and beside it the small service that says which virtual servers it has active.
 
-`python -m tests.e2e.servers.mail_store GRPC_PORT HTTP_PORT DOVEADM_PORT`: each time it is asked it asks Dovecot itself, by
-the HTTP API of doveadm, to open the mailbox that bears the virtual server's name. Active is what Dovecot can open.
+`python -m tests.e2e.servers.mail_store GRPC_PORT HTTP_PORT DOVEADM_PORT`: each time it is asked it asks Dovecot itself,
+by the HTTP API of doveadm, to open the mailbox that bears the virtual server's name. Active is what Dovecot can open.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.e2e.servers.health import KNOWN, Servicer, Store, handler_of
 from tests.e2e.servers.real import RealServer
 
 KEY = "a key of this test"
-DOVECOT_WITHIN_S = 0.4  # well below the time-outs of whoever asks us: a frozen Dovecot is an answer of ours, not a silence
+DOVECOT_WITHIN_S = 0.4  # below the time-outs of who asks us: a frozen Dovecot makes an answer of ours, no silence
 
 CONFIGURATION = """\
 base_dir = {folder}/run
