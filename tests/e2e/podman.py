@@ -57,21 +57,29 @@ class Podman:
         }
         self._service: subprocess.Popen[bytes] | None = None
 
-    def __call__(self, *arguments: str, check: bool = True) -> str:
-        """Run a command and return what it says. Raises CalledProcessError."""
-        done = subprocess.run(
+    def __call__(self, *arguments: str, check: bool = True, within_s: float = ENDS_WITHIN_S) -> str:
+        """Run a command and return what it says. Raises AssertionError with what it complains of."""
+        done = self._run(arguments, within_s, stderr=subprocess.PIPE)
+        if check and done.returncode:
+            raise AssertionError(f"podman {' '.join(arguments)}: {done.stderr}")
+        return done.stdout.strip()
+
+    def output(self, *arguments: str) -> str:
+        """Run a command and return what it says, on either stream."""
+        return self._run(arguments, ENDS_WITHIN_S, stderr=subprocess.STDOUT).stdout
+
+    def _run(self, arguments: tuple[str, ...], within_s: float, stderr: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [self._program, *arguments],
             env=os.environ | self.variables,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
             text=True,
-            timeout=ENDS_WITHIN_S,
+            timeout=within_s,
             check=False,
         )
-        if check and done.returncode:
-            raise AssertionError(f"podman {' '.join(arguments)}: {done.stderr}")
-        return done.stdout.strip()
 
     def root(self, name: str) -> Path:
         """Make the root of a container: this machine's users, links into `/usr`, and folders to mount on."""
