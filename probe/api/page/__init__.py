@@ -11,7 +11,29 @@ from probe.api.errors import Problem
 from probe.api.page.table import table
 from probe.api.replies import stream_reply
 
-MEDIA = {"text/css": "page.css", "text/javascript": "page.js", "image/svg+xml": "icon.svg"}
+MEDIA = {
+    "text/css": ("page.css", "views.css"),
+    "text/javascript": (
+        "action.js",
+        "ask.js",
+        "create.js",
+        "details.js",
+        "dom.js",
+        "events.js",
+        "graph.js",
+        "group.js",
+        "overview.js",
+        "page.js",
+        "plan.js",
+        "resource.js",
+        "row.js",
+        "steps.js",
+        "strip.js",
+        "words.js",
+    ),
+    "image/svg+xml": ("icon.svg",),
+}
+_PARTS = {name: media for media, names in MEDIA.items() for name in names}
 
 # Nothing inline, nothing from elsewhere, no framing: what a hostile banner could smuggle in has no way to run.
 POLICY = (
@@ -21,7 +43,7 @@ POLICY = (
 
 _FILES = {
     name: (media, resources.files(__name__).joinpath(name).read_bytes())
-    for media, name in (("text/html", "index.html"), *MEDIA.items())
+    for name, media in {"index.html": "text/html", **_PARTS}.items()
 }
 
 
@@ -36,9 +58,9 @@ async def index(request: web.Request) -> web.StreamResponse:
 
 
 async def part(request: web.Request) -> web.StreamResponse:
-    """Answer with a part of the page; only the three there are."""
+    """Answer with a part of the page; only those there are."""
     name = request.match_info["file"]
-    if name not in MEDIA.values():
+    if name not in _PARTS:
         raise Problem(404, "not_found", "the page has no such part")
     return _told(name)
 
