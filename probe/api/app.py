@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler
 
 from probe.api import openapi
 from probe.api.context import API, Api, ApiSettings
+from probe.api.door import Door, Proxies
 from probe.api.errors import tell_errors
 from probe.api.fanout import Seats
 from probe.api.limits import BODY_BYTES_MAX
@@ -39,8 +40,9 @@ def make_app(service: Service, metrics: Metrics, settings: ApiSettings | None = 
         waits=Seats(limits.waits, "long polls"),
         scrapes=Seats(limits.scrapes, "scrapes"),
         plans=Seats(limits.plans, "plans"),
+        door=Door(limits, Proxies(settings.trusted_proxies)),
     )
-    gate = Gate(api, {(method, route.path): route.role for route in ROUTES for method in _methods(route.method)})
+    gate = Gate(api, {(method, route.path): route for route in ROUTES for method in _methods(route.method)})
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:

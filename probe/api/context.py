@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from probe.api.door import Door, Network
 from probe.api.errors import Problem
 from probe.api.fanout import Frames, Seats, Turnstile
 from probe.api.limits import Limits
 from probe.api.service import Service
 from probe.api.tokens import TokenFile, TokenFiles
+from probe.history.attempt import Attempt
 from probe.lifecycle.report import ResourceReport
 from probe.metrics import Metrics
 from probe.values import ResourceId, evidence_of
@@ -26,6 +29,8 @@ class ApiSettings:
     token_file: str | None = None  # without one, control verbs are off
     files: TokenFiles | None = None  # the environment's files; needed with a token file
     limits: Limits = field(default_factory=Limits)
+    trusted_proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed
+    audit: Callable[[Attempt], None] | None = None  # is told of refused control requests, and of changes of the store
     instance: str = ""  # differs from run to run, so that an ETag of an earlier run never matches
 
 
@@ -41,6 +46,7 @@ class Api:
     waits: Seats
     scrapes: Seats
     plans: Seats
+    door: Door
     frames: Frames = field(default_factory=Frames)
     turnstile: Turnstile = field(default_factory=lambda: Turnstile(WRITERS_PER_PASS))
 

@@ -20,12 +20,15 @@ SERVER = "looksalive"  # without a version: that is nobody's business (`build_in
 class Problem(Exception):
     """An answer that is an error: `code` is a stable word, `message` says whose fault it is and what would mend it."""
 
-    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, headers: dict[str, str] | None = None, *, close: bool = False
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.headers = headers or {}
+        self.close = close  # the connection ends behind it
 
 
 def error_response(
@@ -64,7 +67,7 @@ async def tell_errors(request: web.Request, handler: Handler) -> web.StreamRespo
     try:
         return await handler(request)
     except Problem as problem:
-        return error_response(problem.status, problem.code, problem.message, problem.headers)
+        return error_response(problem.status, problem.code, problem.message, problem.headers, close=problem.close)
     except Refusal as refusal:
         return error_response(refusal.status, refusal.code, refusal.message)
     except web.HTTPException as exception:

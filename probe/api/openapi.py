@@ -65,7 +65,8 @@ def _operation(route: Route, reference_of: dict[type, dict[str, object]]) -> dic
         answers[str(code)] = {"description": HTTPStatus(code).phrase, "content": content}
     for code in route.empty:
         answers[str(code)] = {"description": HTTPStatus(code).phrase}
-    for code in (*route.errors, HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR):
+    crowded = () if route.essential else (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+    for code in (*route.errors, HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR, *crowded):
         answers.setdefault(str(int(code)), {"description": HTTPStatus(code).phrase, "content": failure})
     told: dict[str, object] = {
         "operationId": _name(route),

@@ -40,3 +40,4 @@ class Route:
     query: tuple[Query, ...] = ()
     role: Role | None = None
     body: type | None = None
+    essential: bool = False  # answered also when there are too many connections: a kubelet's, and the scrape

@@ -49,7 +49,7 @@ _HISTORY_QUERY = (
 
 
 def _alive(path: str, handle: Handle, summary: str) -> Route:
-    return Route("GET", path + _ONE, handle, summary, shape=shapes.Liveness, also=(503,), errors=(404,))
+    return Route("GET", path + _ONE, handle, summary, shape=shapes.Liveness, also=(503,), errors=(404,), essential=True)
 
 
 def _verb(path: str, handle: Handle, summary: str) -> Route:
@@ -71,8 +71,18 @@ _PROBES = (
     _alive("/looksalive", isalive.isalive, "The same as /isalive"),
     _alive("/livez", isalive.resource_livez, "For a kubelet: fails only for the root cause"),
     _alive("/readyz", isalive.resource_readyz, "For a kubelet: fails for whatever cannot serve now"),
-    Route("GET", "/livez", isalive.livez, "Whether looksalive serves", shape=shapes.Healthy, errors=(503,)),
-    Route("GET", "/readyz", isalive.readyz, "Whether the first round is done", shape=shapes.Healthy, errors=(503,)),
+    Route(
+        "GET", "/livez", isalive.livez, "Whether looksalive serves", shape=shapes.Healthy, errors=(503,), essential=True
+    ),
+    Route(
+        "GET",
+        "/readyz",
+        isalive.readyz,
+        "Whether the first round is done",
+        shape=shapes.Healthy,
+        errors=(503,),
+        essential=True,
+    ),
 )
 
 _READS = (
@@ -158,7 +168,15 @@ _READS = (
         shape=shapes.MetabaseKey,
         errors=(404,),
     ),
-    Route("GET", "/metrics", scrape.scrape, "The numbers for Prometheus", media=("text/plain",), errors=(503,)),
+    Route(
+        "GET",
+        "/metrics",
+        scrape.scrape,
+        "The numbers for Prometheus",
+        media=("text/plain",),
+        errors=(503,),
+        essential=True,
+    ),
     Route("GET", "/openapi.json", openapi.openapi, "This document"),
     Route("GET", "/", page.index, "The page, or a table for a terminal", media=("text/html", "text/plain")),
     Route("GET", "/page/{file}", page.part, "A part of the page", media=tuple(page.MEDIA), errors=(404,)),

@@ -1,39 +1,115 @@
-"""The server that listens: aiohttp's, with tighter time-outs, a bound on connections and errors in our shape."""
+"""The server that listens: aiohttp's, with a door before it, tighter time-outs, TLS, and errors in our shape."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
 import logging
+import ssl
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from probe.api.context import API
+from probe.api.allowance import Allowance
+from probe.api.certificates import Certificates
+from probe.api.context import API, Api
+from probe.api.door import Seat
 from probe.api.errors import error_response, response_of
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 512
+TLS_GOODBYE_S = 1.0
+SAID_BURST = 3  # how often it is said that connections are sent away: so often at once, then
+SAID_PER_S = 0.1
 
 
 class Connection(web.RequestHandler):
-    """One client's connection: bounded in number, and telling its own errors in the shape of all others."""
+    """One client's connection: let in by the door, and telling its own errors in the shape of all others."""
 
-    __slots__ = ("_connections_max", "_server")
+    __slots__ = ("_api", "_certificates", "_crowd", "seat")
 
-    def __init__(self, server: web.Server, connections_max: int, **options: Any) -> None:
+    def __init__(
+        self, server: web.Server, api: Api, certificates: Certificates | None, crowd: Allowance, **options: Any
+    ) -> None:
         super().__init__(server, **options)
-        self._server = server
-        self._connections_max = connections_max
+        self._api = api
+        self._certificates = certificates
+        self._crowd = crowd
+        self.seat: Seat | None = None
+
+    @property
+    def address(self) -> str:
+        """The numeric address of the peer, empty when it has gone."""
+        return str(self.peername[0]) if self.peername else ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection, unless there are too many already."""
+        """Take the connection where the door lets it in; with TLS, read nothing before the handshake does."""
+        assert isinstance(transport, asyncio.Transport)
+        peer = transport.get_extra_info("peername")
+        before = self._api.door.sent_away
+        self.seat = self._api.door.admit(str(peer[0]) if peer else "", self.cut)
+        if self._api.door.sent_away != before and (left_out := self._crowd.take()) is not None:
+            extra = {"fields": {"connections": self._api.door.held, "not_told": left_out}}
+            log.warning("there are too many connections: those that are quiet for longest are ended", extra=extra)
+        if self._certificates is not None:
+            transport.pause_reading()
         super().connection_made(transport)
-        if len(self._server.connections) > self._connections_max:
-            log.warning("a connection was refused: there are too many", extra={"connections": self._connections_max})
-            self.force_close()
+        if self.seat is None:
+            self.cut()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Leave the place to others."""
+        if self.seat is not None:
+            self._api.door.leave(self.seat)
+        super().connection_lost(exc)
+
+    def cut(self) -> None:
+        """End the connection at once, whatever is under way."""
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            transport.abort()
+
+    async def start(self) -> None:
+        """Shake hands where TLS is wanted, then take requests."""
+        if self._certificates is None or await self._shake_hands(self._certificates):
+            await super().start()
+
+    async def _shake_hands(self, certificates: Certificates) -> bool:
+        transport = self.transport
+        if transport is None:
+            return False
+        limits = self._api.settings.limits
+        try:
+            secured = await asyncio.get_running_loop().start_tls(
+                transport,
+                self,
+                certificates.context(),
+                server_side=True,
+                ssl_handshake_timeout=limits.handshake_s,
+                ssl_shutdown_timeout=TLS_GOODBYE_S,
+            )
+        except (OSError, EOFError, asyncio.CancelledError) as error:  # ssl.SSLError and TimeoutError are OSError
+            transport.abort()
+            self.connection_lost(None)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            return False
+        if secured is None or self._keepalive_handle is None:  # gone, or the time for a whole head is over
+            transport.abort()
+            self.connection_lost(None)
+            return False
+        self.transport = secured
+        self._cache.pop("ssl_context", None)
+        return True
+
+    @property
+    def vouched(self) -> bool:
+        """Whether the client showed a certificate, which then was verified: no other is taken."""
+        secured = None if self.transport is None else self.transport.get_extra_info("ssl_object")
+        return isinstance(secured, ssl.SSLObject) and bool(secured.getpeercert())
 
     def handle_error(
         self,
@@ -56,7 +132,15 @@ class Connection(web.RequestHandler):
         """Send an answer; aiohttp's own errors from before the middlewares (417) get our shape here."""
         if isinstance(resp, web.HTTPException):
             resp = response_of(resp)
-        return await super().finish_response(request, resp, start_time)
+        try:
+            async with asyncio.timeout(self._api.settings.limits.write_s):
+                return await super().finish_response(request, resp, start_time)
+        except TimeoutError:
+            self.cut()
+            return resp, True
+        finally:
+            if self.seat is not None:
+                self._api.door.rest(self.seat)
 
 
 class Server:
@@ -73,7 +157,7 @@ class Server:
         await self._runner.cleanup()
 
 
-async def serve(app: web.Application, host: str, port: int) -> Server:
+async def serve(app: web.Application, host: str, port: int, certificates: Certificates | None = None) -> Server:
     """Listen at host and port (0: any free one) for the application. Raises OSError when that cannot be had."""
     limits = app[API].settings.limits
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=limits.close_s)
@@ -83,7 +167,9 @@ async def serve(app: web.Application, host: str, port: int) -> Server:
     connect = partial(
         Connection,
         runner.server,
-        limits.connections,
+        app[API],
+        certificates,
+        Allowance(SAID_BURST, SAID_PER_S, loop.time),
         loop=loop,
         access_log=None,
         keepalive_timeout=limits.headers_s,
@@ -96,7 +182,8 @@ async def serve(app: web.Application, host: str, port: int) -> Server:
         await runner.cleanup()
         raise
     bound_host, bound_port = listener.sockets[0].getsockname()[:2]
-    return Server(f"http://{_in_url(bound_host)}:{bound_port}/", runner, listener)
+    scheme = "http" if certificates is None else "https"
+    return Server(f"{scheme}://{_in_url(bound_host)}:{bound_port}/", runner, listener)
 
 
 def _in_url(address: str) -> str:

@@ -12,10 +12,12 @@ import logging
 import sqlite3
 import threading
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from bindings.store import Files
 from probe.environment import Clock
+from probe.history.attempt import Attempt
 from probe.history.minutes import Minute
 from probe.history.storage import Checkpoint, Decided, Entry, Missed, Retention, Storage
 from probe.lifecycle.encoding import snapshot
@@ -94,6 +96,10 @@ class Journal:
     def offer(self, edge: EventReport) -> None:
         """Take an edge as readers are told it."""
         self._put(edge)
+
+    def audit(self, attempt: Attempt) -> None:
+        """Take what was asked of us and is no decision."""
+        self._put(replace(attempt, time=self._clock.wall()))
 
     def keep(self, minute: Minute) -> None:
         """Take what the probes of a minute said."""

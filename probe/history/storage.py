@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from probe.history.attempt import Attempt
 from probe.history.minutes import Minute
 from probe.history.shelf import Shelf
 from probe.lifecycle.encoding import (
@@ -98,7 +99,7 @@ class Retention:
     age_max_s: float
 
 
-Entry = Decided | Missed | Checkpoint | EventReport | Minute
+Entry = Decided | Missed | Checkpoint | EventReport | Minute | Attempt
 
 
 class Storage:
@@ -209,6 +210,9 @@ class Storage:
             )
         elif isinstance(entry, Minute):
             self._shelf.write(self._run, entry)
+        elif isinstance(entry, Attempt):
+            told = (entry.who, entry.verb, entry.target, entry.granted, entry.answer)
+            self._write_audit(entry.time, told)
         else:
             self._write_edge(entry)
 
@@ -234,11 +238,13 @@ class Storage:
             refused = decision.answer if isinstance(decision.answer, Refused) else None
             answer = "" if decision.answer is None else str(decision.answer)
             answer = answer if refused is None else f"{refused.code}: {refused.message}"
-            self._database.execute(
-                "INSERT INTO audit (run, seq, time, who, verb, target, granted, answer)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (self._run, self._seq, entry.time, *asked, refused is None, answer),
-            )
+            self._write_audit(entry.time, (*asked, refused is None, answer))
+
+    def _write_audit(self, time: float, told: tuple[str | bool, ...]) -> None:
+        self._database.execute(
+            "INSERT INTO audit (run, seq, time, who, verb, target, granted, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (self._run, self._seq, time, *told),
+        )
 
     def _write_checkpoint(self, entry: Checkpoint) -> None:
         """Write the world part by part; the pieces are small, so that the interpreter is never held for long."""

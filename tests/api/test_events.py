@@ -213,7 +213,7 @@ async def test_readers_are_bounded(opened: Opener) -> None:
 async def test_one_event_reaches_many_readers(opened: Opener) -> None:
     """200 readers all get the same event, written to in slices."""
     service = StaticService(UP)
-    api = await opened(service)
+    api = await opened(service, settings=ApiSettings(limits=Limits(per_address=1000)))
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
         answers: list[Any] = [await session.get(f"{api.server.url}api/v1/stream") for _ in range(200)]

@@ -63,6 +63,7 @@ def _targets() -> Iterator[tuple[str, str]]:
 TARGETS = sorted(_targets())
 OPEN = {("POST", "/api/v1/plan")}  # changes nothing
 WRITES = [target for target in TARGETS if target[0] not in ("GET", "HEAD") and target not in OPEN]
+WITHOUT_HISTORY = {"/api/v1/report": 409}  # the service of these tests keeps none
 READS = [target for target in TARGETS if target[0] in ("GET", "HEAD")]
 
 
@@ -134,7 +135,7 @@ async def test_reading_is_open_to_our_hosts_only(opened: Opener, method: str, pa
         headers = {"Host": host, "Origin": "https://evil.example"}
         url = api.server.url.rstrip("/") + path
         async with api.session.request(method, url, headers=headers) as answer:
-            assert answer.status == (200 if ours else 421), (host, answer.status)
+            assert answer.status == (WITHOUT_HISTORY.get(path, 200) if ours else 421), (host, answer.status)
             assert not [name for name in answer.headers if name.lower().startswith("access-control")]
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             assert answer.headers["Referrer-Policy"] == "no-referrer"

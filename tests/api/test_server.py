@@ -123,11 +123,11 @@ async def test_a_fault_of_ours_tells_no_internals(opened: Opener, caplog: pytest
 
 async def test_connections_are_bounded(opened: Opener) -> None:
     """One connection more than allowed is closed at once; a free place can be taken again."""
-    api = await opened(settings=ApiSettings(limits=Limits(connections=2)))
+    api = await opened(settings=ApiSettings(limits=Limits(connections=2, reserve=0)))
     held = [await asyncio.open_connection("127.0.0.1", api.port) for _ in range(2)]
     for reader, writer in held:
-        writer.write(HEAD + b"\r\n")
-        await reader.readuntil(b"}")
+        writer.write(HEAD.replace(b"livez", b"api/v1/stream") + b"\r\n")
+        await reader.readuntil(b"retry: ")
     assert await api.raw(HEAD + b"\r\n") == b""
     held[0][1].close()
     await held[0][1].wait_closed()
@@ -141,7 +141,7 @@ async def test_connections_are_bounded(opened: Opener) -> None:
 async def test_a_reader_that_takes_nothing_is_cut(opened: Opener) -> None:
     """A client that asks for much and reads nothing is cut off after its time; its answer is given up."""
     service = StaticService(*(report(f"r{number}", evidence="x" * 1000) for number in range(20_000)))
-    api = await opened(service, settings=ApiSettings(limits=Limits(write_s=0.2, connections=1)))
+    api = await opened(service, settings=ApiSettings(limits=Limits(write_s=0.2, connections=1, reserve=0)))
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port, limit=1024)
     writer.write(b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
     async with asyncio.timeout(5):
