@@ -35,6 +35,25 @@ class Client:
         """POST a JSON object, an empty one unless told. Raises ServiceError."""
         return await self._talk("POST", path, {}, timeout_s, body or {})
 
+    @asynccontextmanager
+    async def stream(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a GET whose body does not end, and give its pieces as they come. Raises ServiceError."""
+        try:
+            async with self._session.get(
+                self._url + path, headers={**self._headers, **headers}, allow_redirects=False
+            ) as response:
+                if response.status != 200:
+                    self._understand(max(response.status, 300), await _read(response))
+                yield response.content.iter_any()
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError, OSError) as error:
+            raise self._unreachable(error) from None
+        except (aiohttp.ClientError, ValueError) as error:
+            raise Garbled(f"{self._url} does not speak HTTP as looksalive does: {safe(error)}") from None
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return Unreachable(f"cannot reach {self._url}: {safe(reason)}; is looksalive running there?")
+
     async def _talk(
         self,
         method: str,
@@ -55,8 +74,7 @@ class Client:
         except TimeoutError:
             raise Unreachable(f"{self._url} did not answer within {timeout_s:.3g} s", timed_out=True) from None
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise Unreachable(f"cannot reach {self._url}: {safe(reason)}; is looksalive running there?") from None
+            raise self._unreachable(error) from None
         except (aiohttp.ClientError, ValueError) as error:
             raise Garbled(f"{self._url} does not speak HTTP as looksalive does: {safe(error)}") from None
         return self._understand(status, raw)

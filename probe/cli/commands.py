@@ -87,6 +87,39 @@ COMMANDS: tuple[Command, ...] = (
         ((EXIT_OK, "all alive"), (EXIT_FAILED, "something is not alive"), *_ASKED),
     ),
     Command(
+        "watch",
+        "Show the same live, with the last events; q ends. Without a terminal: a line for each event.",
+        "watch",
+        ("looksalive watch", "looksalive watch evs1 --url http://127.0.0.1:9810"),
+        ((EXIT_OK, "ended by q"), *_ASKED, (EXIT_INTERRUPTED, "ended by Ctrl-C")),
+    ),
+    Command(
+        "events",
+        "Tell what happened, and with --follow what happens.",
+        "events",
+        (
+            "looksalive events --since 2h",
+            "looksalive events evs1/smtp --follow",
+            "looksalive events --after 120 --json",
+        ),
+        ((EXIT_OK, "told"), *_ASKED, (EXIT_INTERRUPTED, "--follow, ended by Ctrl-C")),
+    ),
+    Command(
+        "report",
+        "Say how available each resource was: uptime, incidents, time to repair, from the recorded edges.",
+        "report",
+        (
+            "looksalive report --since 30d",
+            "looksalive report evs1 --since 2026-03-01 --json",
+            "looksalive report --state-dir /var/lib/looksalive",
+        ),
+        (
+            (EXIT_OK, "told"),
+            (EXIT_USAGE, "bad usage"),
+            (EXIT_CANNOT_ASK, "the service cannot be asked, or there is no history that can be read"),
+        ),
+    ),
+    Command(
         "wait",
         "Wait until resources have reached a state; also for the service itself to come up.",
         "wait",
@@ -256,6 +289,28 @@ COMMANDS: tuple[Command, ...] = (
         "health",
         ("looksalive health", "looksalive health --url http://127.0.0.1:9810 --timeout 1"),
         ((EXIT_OK, "it answers"), (EXIT_FAILED, "it does not, or not in time"), (EXIT_USAGE, "bad usage")),
+    ),
+    Command(
+        "init",
+        "Look at what listens on this machine, ask what it speaks, and write a store to begin with.",
+        "init",
+        ("looksalive init", "looksalive init --store /etc/looksalive", "looksalive init --dry-run"),
+        (
+            (EXIT_OK, "written; with --dry-run: shown"),
+            (EXIT_FAILED, "there is a store already, nothing was found, or it cannot be written"),
+            (EXIT_USAGE, "bad usage"),
+        ),
+    ),
+    Command(
+        "completion",
+        "Print what makes bash, zsh or fish complete our commands, options and resources.",
+        "completion",
+        (
+            'eval "$(looksalive completion bash)"  # in ~/.bashrc',
+            "looksalive completion zsh > ~/.zfunc/_looksalive",
+            "looksalive completion fish > ~/.config/fish/completions/looksalive.fish",
+        ),
+        ((EXIT_OK, "printed"), (EXIT_USAGE, "bad usage")),
     ),
     Command(
         "demo",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
+from unicodedata import combining, east_asian_width
 
 _COLOURS = {"green": "32", "yellow": "33", "red": "31", "dim": "2"}
+_ESCAPES = re.compile(r"(\x1b\[[0-9;]*m)")
 TEXT_CHARS_MAX = 2000  # of one value that came from outside
 
 
@@ -38,14 +41,31 @@ def complain(prog: str, message: str) -> None:
 class Style:
     """How to write on one stream: with colour on a terminal that wants it, with shapes it can encode."""
 
-    def __init__(self, stream: TextIO, variables: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, stream: TextIO, variables: Mapping[str, str] = os.environ, *, colour: str = "auto") -> None:
+        """Settle it; `colour` is what `--color` said: auto, always or never."""
         wanted = not variables.get("NO_COLOR") and variables.get("TERM") != "dumb"
-        self.colour = wanted and stream.isatty()
+        self.colour = colour == "always" or (colour == "auto" and wanted and stream.isatty())
         self.unicode = (stream.encoding or "ascii").lower().replace("-", "") == "utf8"
 
     def paint(self, colour: str, text: str) -> str:
         """Wrap in the colour's escapes, or leave as it is; the meaning never rests on colour alone."""
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.colour and colour in _COLOURS else text
+
+
+def clip(line: str, columns: int) -> str:
+    """Cut a painted line to so many columns of a terminal; escapes take none, and colour ends with the line."""
+    kept: list[str] = []
+    room = columns
+    for piece in _ESCAPES.split(line):
+        if piece.startswith("\x1b"):
+            kept.append(piece)
+            continue
+        for char in piece:
+            room -= 2 if east_asian_width(char) in "WF" else 0 if combining(char) else 1
+            if room < 0:
+                return "".join(kept) + ("\x1b[0m" if "\x1b" in line else "")
+            kept.append(char)
+    return "".join(kept)
 
 
 def duration_text(seconds: float) -> str:

@@ -41,6 +41,27 @@ def add_client_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def add_colour_flag(parser: argparse.ArgumentParser) -> None:
+    """Add --color, for what is drawn."""
+    parser.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="auto: on a terminal, unless NO_COLOR is set (auto)",
+    )
+
+
+def parse_since(text: str) -> float:
+    """Read a time in the past: 30d, 12h, a date, or seconds since the epoch. Raises ArgumentTypeError."""
+    from probe.environment.clock import LoopClock
+    from probe.history.since import read_since
+
+    try:
+        return read_since(text, LoopClock.wall())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def parse_target(text: str) -> str:
     """Check that it reads GROUP or GROUP/NAME. Raises ArgumentTypeError."""
     if not _TARGET.fullmatch(text):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from probe.cli.arguments import EXIT_CANNOT_ASK, EXIT_FAILED, EXIT_OK
+from probe.cli.causes import cause_sentences
+from probe.cli.errors import Garbled
 from probe.cli.output import Style, complain, duration_text, plural, print_json, resource_objects, safe
-from probe.cli.session import Session, add_client_flags, nearest, parse_target, run_session
+from probe.cli.session import Session, add_client_flags, add_colour_flag, nearest, parse_target, run_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ANSWER_TIMEOUT_S = 30.0  # of a picture, or of a wait for the next one
 DEPTH_MAX = 20  # a deeper chain of dependencies is drawn flat
 
 # state -> (shape, its ASCII stand-in, colour); the word is always printed beside it
@@ -32,21 +36,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target", nargs="?", type=parse_target, metavar="GROUP[/NAME]", help="only this group or resource"
     )
+    add_colour_flag(parser)
     add_client_flags(parser)
 
 
 def execute(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     """Ask once and print."""
-    return run_session(arguments, parser, _show)
+    return run_session(arguments, parser, show)
 
 
-async def _show(arguments: argparse.Namespace, session: Session) -> int:
+async def ask_status(session: Session, group: str, query: dict[str, str] | None = None) -> dict[str, Any]:
+    """Ask for the picture, of one group or of all. Raises ServiceError."""
+    wanted = {**(query or {}), **({"group": group} if group else {})}
+    document = await session.client.ask("/api/v1/status", wanted, ANSWER_TIMEOUT_S)
+    if not isinstance(document, dict):
+        raise Garbled("the answer is no status; is that looksalive?")
+    return document
+
+
+async def show(arguments: argparse.Namespace, session: Session) -> int:
+    """Ask once and print it. Raises ServiceError."""
     group, slash, name = (arguments.target or "").partition("/")
     if slash:
         document = await session.client.ask(f"/api/v1/resources/{group}/{name}")
         resources = resource_objects({"resources": [document]})
     else:
-        document = await session.client.ask("/api/v1/status", {"group": group} if group else {})
+        document = await ask_status(session, group)
         resources = resource_objects(document)
     if group and not resources:
         known = resource_objects(await session.client.ask("/api/v1/status"))
@@ -56,7 +71,7 @@ async def _show(arguments: argparse.Namespace, session: Session) -> int:
     if arguments.json:
         print_json(document)
     else:
-        for line in draw(document, resources, Style(sys.stdout)):
+        for line in draw(document, resources, Style(sys.stdout, colour=arguments.color)):
             print(line)
     return EXIT_OK if all(resource.get("alive") is True for resource in resources) else EXIT_FAILED
 
@@ -66,18 +81,30 @@ def draw(document: Any, resources: list[dict[str, Any]], style: Style) -> Iterat
     groups: dict[str, list[dict[str, Any]]] = {}
     for resource in resources:
         groups.setdefault(resource["id"].partition("/")[0], []).append(resource)
-    owners = _owners(document)
+    told = _groups(document)
     for group, members in groups.items():
-        owner = owners.get(group)
-        yield safe(group) + (style.paint("dim", f"  on {safe(owner)}") if owner else "")
+        yield safe(group) + style.paint("dim", "".join(_about(told.get(group, {}))))
         yield from _draw_group(members, style)
+    for sentence in cause_sentences(resources):
+        yield style.paint("red", safe(sentence))
     alive = sum(resource.get("alive") is True for resource in resources)
     yield f"{alive} of {plural(len(resources), 'resource')} alive"
 
 
-def _owners(document: Any) -> dict[str, Any]:
+def _groups(document: Any) -> dict[str, dict[str, Any]]:
     groups = document.get("groups", []) if isinstance(document, dict) else []
-    return {str(group.get("name")): group.get("owner") for group in groups if isinstance(group, dict)}
+    return {str(group.get("name")): group for group in groups if isinstance(group, dict)}
+
+
+def _about(group: dict[str, Any]) -> Iterator[str]:
+    """Say whose the group is, and that it is let alone."""
+    if group.get("owner"):
+        yield f"  on {safe(group['owner'])}"
+    maintenance = group.get("maintenance")
+    if isinstance(maintenance, dict):
+        yield "  in maintenance" + (f" by {safe(maintenance['owner'])}" if maintenance.get("owner") else "")
+        if isinstance(until := maintenance.get("until"), int | float):
+            yield f" until {datetime.fromtimestamp(until).astimezone():%Y-%m-%d %H:%M}"
 
 
 def _draw_group(members: list[dict[str, Any]], style: Style) -> Iterator[str]:

@@ -40,6 +40,7 @@ def test_a_tree_by_group(capsys: pytest.CaptureFixture[str]) -> None:
         '   └─ ● evs1/imap  online           matched  "220 mx ESMTP"  3.2 s ago  needs also evs1/sa',
         "default  on node-1",
         '└─ ● default/http-1  online           matched  "HTTP/1.1 200 OK"  34 ms ago',
+        "smtp is down because of store",
         "3 of 4 resources alive",
     ]
 

@@ -1,0 +1,91 @@
+"""`looksalive events`: what happened, and with --follow what happens."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from probe.cli.arguments import EXIT_OK
+from probe.cli.errors import Unreachable
+from probe.cli.output import Style, complain, print_json
+from probe.cli.session import Session, add_client_flags, add_colour_flag, parse_since, parse_target, run_session
+
+RETRY_S = 1.0
+LAST_WHEN_FOLLOWING = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add which events are wanted, and the flags of every client."""
+    parser.add_argument("target", nargs="?", type=parse_target, metavar="GROUP[/NAME]", help="only about this")
+    parser.add_argument("--follow", "-f", action="store_true", help="go on with what happens, until Ctrl-C")
+    parser.add_argument("--after", type=_whole_number, metavar="SEQ", help="only behind this event")
+    parser.add_argument("--since", type=parse_since, metavar="TIME", help="only since then: 2h, 30d, a date")
+    parser.add_argument(
+        "--last", type=_whole_number, metavar="N", help=f"only the last N (all; {LAST_WHEN_FOLLOWING} with --follow)"
+    )
+    add_colour_flag(parser)
+    add_client_flags(parser)
+
+
+def execute(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """Print what there is, then follow if wanted."""
+    return run_session(arguments, parser, tell)
+
+
+async def tell(arguments: argparse.Namespace, session: Session) -> int:
+    """Print the events that are wanted; with `follow` never return."""
+    from probe.cli.happenings import concerns, read_events
+
+    style = Style(sys.stdout, colour=arguments.color)
+    target = arguments.target or ""
+    events = await read_events(session.client, arguments.after or 0)
+    wanted = [one for one in events if concerns(one, target) and one["time"] >= (arguments.since or 0)]
+    narrowed = arguments.after is not None or arguments.since is not None
+    last = arguments.last
+    if last is None and arguments.follow and not narrowed:
+        last = LAST_WHEN_FOLLOWING
+    for event in wanted if last is None else wanted[len(wanted) - min(last, len(wanted)) :]:
+        _print(event, style, arguments.json)
+    if not arguments.follow:
+        return EXIT_OK
+    await _follow(arguments, session, style, events[-1]["seq"] if events else arguments.after or 0)
+    return EXIT_OK
+
+
+async def _follow(arguments: argparse.Namespace, session: Session, style: Style, seen: int) -> None:
+    """Follow for ever; a service that goes away is waited for, and nothing that it still keeps is missed."""
+    from probe.cli.happenings import concerns, follow
+
+    trouble = ""
+    while True:
+        try:
+            async for event in follow(session.client, seen):
+                trouble = ""
+                if event is None:
+                    complain("events", "some events are lost: the service was started anew, or we were too slow")
+                    continue
+                seen = event["seq"]
+                if concerns(event, arguments.target or ""):
+                    _print(event, style, arguments.json)
+        except Unreachable as error:
+            if not trouble:
+                complain("events", f"{error} (asking on)")
+            trouble = str(error)
+        await session.clock.sleep(RETRY_S)
+
+
+def _print(event: dict[str, Any], style: Style, as_json: bool) -> None:
+    from probe.cli.happenings import event_line
+
+    if as_json:
+        print_json(event)
+    else:
+        print(event_line(event, style))
+    sys.stdout.flush()
+
+
+def _whole_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a whole number")
+    return int(text)
