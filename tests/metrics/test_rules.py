@@ -50,7 +50,7 @@ def one_by_one(text: str) -> list[str]:
 def test_the_rules_speak_of_what_exists() -> None:
     """Every metric and label in the rules, and in the series of their test, is in the table of metrics."""
     alerts = one_by_one(RULES.read_text())
-    assert len(alerts) == 6
+    assert len(alerts) == 13
     assert [mistake for alert in alerts for mistake in mistakes(alert)] == []
     assert list(mistakes(RULES_TEST.read_text())) == []
 
@@ -81,13 +81,29 @@ def test_promtool_runs_their_unit_tests() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def without_the_long_one() -> str:
+    """Leave out the unit test of the alert that waits for eight hours: it takes longer than all others together."""
+    head, *tests = RULES_TEST.read_text().split("\n  - name: ")
+    kept = [each for each in tests if "LooksaliveMaintenanceForgotten" not in each]
+    assert len(kept) == len(tests) - 1
+    return "\n  - name: ".join([head, *kept])
+
+
 @pytest.mark.parametrize(
     ("line", "planted"),
     [
         ("      unless on (job, instance, group, resource) looksalive_root_cause\n", ""),
         ("for: 1m", "for: 0s"),
         ("looksalive_resource_state{state", "0 * looksalive_resource_state{state"),
-        ("              unless on (job, instance) looksalive_draining == 1\n          )", "          )"),
+        ("              unless on (job, instance) looksalive_draining == 1\n", ""),
+        ("              unless on (job, instance, group) looksalive_group_maintenance == 1\n          )", "          )"),
+        ("            unless on (job, instance, group) looksalive_group_maintenance == 1\n        labels", "        labels"),
+        (" and on (job, instance) last_over_time(looksalive_build_info[1h])", ""),
+        (" and looksalive_storage_groups_max > 0", ""),
+        (" or looksalive_directory_pending == 1", ""),
+        (" or increase(looksalive_history_dropped_total[10m]) > 0", ""),
+        ("            unless on (job, instance) increase(looksalive_webhook_sent_total[10m]) > 0\n", ""),
+        ("for: 8h", "for: 1h"),
         ("> 4\n", "> 1\n"),
         ("14 * 86400", "400 * 86400"),
         ("> 0.1\n", "> 0.01\n"),
@@ -98,5 +114,5 @@ def test_the_unit_tests_find_a_changed_rule(line: str, planted: str, tmp_path: P
     text = RULES.read_text()
     assert line in text
     (tmp_path / RULES.name).write_text(text.replace(line, planted, 1))
-    (tmp_path / RULES_TEST.name).write_text(RULES_TEST.read_text())
+    (tmp_path / RULES_TEST.name).write_text(without_the_long_one() if "8h" not in line else RULES_TEST.read_text())
     assert promtool_test(tmp_path).returncode != 0
