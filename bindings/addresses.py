@@ -12,6 +12,8 @@ from bindings.model import Binding, IpSecurity
 UNIX_PATH_BYTES_MAX = 107  # sun_path of Linux holds 108 with the NUL
 HOST_NAME_CHARS_MAX = 253
 PORT_MAX = 65535
+# Names of "the group's own address", and what each means in a group without one; nothing is bound to them.
+WILDCARDS = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - see above
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # RFC 1123 section 2.1: may begin with a digit

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from bindings.addresses import numeric, rejects
+from bindings.addresses import WILDCARDS, numeric, rejects
 from bindings.mistakes import Mistakes, kind_of, plain, shown
 from bindings.model import PROTOCOLS, Binding, IpSecurity, Protocol, Tls, VirtualServer
 from bindings.properties import DEFAULT_RULES, MERGED, PROTOCOLS_OF, RULES, VOLATILE
@@ -227,7 +227,9 @@ class _Reading:
                 mistakes.add(_rejected(server.source), *_step("source", own))
             return
         for index, binding in enumerate(server.bindings):
-            if binding.address and numeric(binding.address) and rejects(server.ip_security, binding.address):
+            if binding.address in WILDCARDS:
+                continue  # the group's own address, which is not known here
+            if numeric(binding.address) and rejects(server.ip_security, binding.address):
                 name, at = ("bindings", index) if index < plain_count else ("secure_bindings", index - plain_count)
                 mistakes.add(_rejected(binding.address), *_step(name, own, at))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from bindings.addresses import WILDCARDS, rejects
 from bindings.model import Resource, Store, StoreProblem
+from bindings.parse import virtual_server_of
 from probe.checks import check_for
 from probe.checks.pattern import Pattern
 from probe.resources.contract import ResourceType
-from probe.resources.observed import observed_parameters
+from probe.resources.observed import group_address, observed_parameters
 from probe.resources.reading import Problem, Reading, did_you_mean
 from probe.resources.types import TYPES
 
@@ -62,6 +64,7 @@ def check_store(store: Store, kinds: Mapping[str, ControllerKind]) -> list[Store
         for resource in group.resources.values():
             if not resource.implied:
                 problems += _check_resource(store, resource, kinds)
+            problems += _check_access(store, resource)
     problems += _check_singles(store)
     for server in store.virtual_servers.values():
         if server.body_match is None:
@@ -84,6 +87,23 @@ def _check_singles(store: Store) -> Iterator[StoreProblem]:
             if there is not resource:
                 message = f"a cluster has one {resource.type}, and {there.group}/{there.name} is there already"
                 yield _Place(resource).problem(("type",), message, f"{there.group}/{there.name} serves every group")
+
+
+def _check_access(store: Store, resource: Resource) -> Iterator[StoreProblem]:
+    """Find access lists that keep the check of a wildcard binding out: it comes from the group's own address (S34)."""
+    key = virtual_server_of(resource)
+    server = store.virtual_servers.get(key or "")
+    if server is None or server.ip_security is None or server.source is not None:
+        return
+    for binding in server.bindings:
+        if binding.unix_path is not None or binding.address not in WILDCARDS:
+            continue
+        address = group_address(store, resource) or WILDCARDS[binding.address]
+        if rejects(server.ip_security, address):
+            message = f"rejects {address}, from which {resource.group}/{resource.name} is checked at {binding.text}"
+            pointer = f"/keys/{server.key.replace('/', '~1')}"
+            hint = 'let it in, or name another "source"'
+            yield StoreProblem(METABASE, pointer, f"{server.key}: ip_security", message, hint)
 
 
 def _check_resource(store: Store, resource: Resource, kinds: Mapping[str, ControllerKind]) -> Iterable[StoreProblem]:
@@ -136,6 +156,7 @@ def _check_parameters(store: Store, resource: Resource, kind: ResourceType) -> I
             reading.wrong(parameter.name, "is missing", f"it must be {parameter.value}: {parameter.about}")
     yield from reading.problems
     if not reading.problems:
+        yield from _check_room(store, resource, kind)
         yield from _check_asking(resource, kind)
 
 
@@ -152,6 +173,14 @@ def _check_virtual_server(store: Store, resource: Resource, protocol: str) -> It
     if server is not None and server.protocol != protocol:
         message = f"{value} speaks {server.protocol}, not {resource.type}"
         yield Problem("virtual_server", message, f"use the type {server.protocol}")
+
+
+def _check_room(store: Store, resource: Resource, kind: ResourceType) -> Iterator[Problem]:
+    """Find a store that could come online on no node, however empty it is (S45)."""
+    count, limit = kind.storage_groups(resource), store.storage_groups_max
+    if count > limit:
+        hint = "divide it among several groups, or raise storage_groups_max in cluster.json"
+        yield Problem("storage_groups", f"are {count}, and a node mounts at most {limit}", hint)
 
 
 def _check_asking(resource: Resource, kind: ResourceType) -> Iterator[Problem]:

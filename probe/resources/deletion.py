@@ -4,7 +4,8 @@
 2. What others stand on goes only together with them, and says first who they are.
 3. A virtual server that was only a deleted resource's goes with it; else it would be a resource of its own.
 4. What comes back only with another (search) is remembered until that one is made again.
-5. The mta serves every group: its group goes only when it is the last, or when the mta is given a new home by name.
+5. What the system-attendant stands on does not go from under it: that would be rule 1 by a back door.
+6. The mta serves every group: its group goes only when it is the last, or when the mta is given a new home by name.
 """
 
 from __future__ import annotations
@@ -44,6 +45,13 @@ def plan_deletion(
 
 def _with_dependents(group: Group, name: str, cascade: bool) -> list[str]:
     dependents = dependents_of(group, {name})
+    attendant = next((each for each in dependents if group.resources[each].type == ATTENDANT), None)
+    if attendant is not None:
+        id, other = ResourceId(group.name, name), ResourceId(group.name, attendant)
+        mend = f"delete that with looksalive delete {group.name}, or first let {other} do without it: "
+        left = ",".join(each for each in group.resources[attendant].depends_on if each != name)
+        mend += f"looksalive set {other} depends_on={left or '[]'}"
+        raise Refused("carries_the_group", f"{id} is what {other} depends on, and with it the whole group; {mend}")
     if dependents and not cascade:
         named = ", ".join(str(ResourceId(group.name, each)) for each in dependents)
         id = ResourceId(group.name, name)

@@ -309,6 +309,7 @@ def test_an_access_list_that_lets_the_check_in() -> None:
     access = {"ip_security": {"allow": ["127.0.0.0/8"]}}
     server({"/smtp/1": {"bindings": ["10.0.0.1:25"], "source": "127.0.0.1", **access}})
     server({"/smtp/1": {"bindings": ["mail.example.org:25", "*:26", "127.0.0.2:25", "unix:/x"], **access}})
+    server({"/smtp/1": {"bindings": ["0.0.0.0:25", "[::]:25"], **access}})
 
 
 def test_an_inherited_half_of_a_certificate_is_told_at_the_key() -> None:

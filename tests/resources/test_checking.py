@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from bindings.model import Store
 from bindings.parse import parse_store
 from probe.controllers import CONTROLLER_KINDS
 from probe.resources import TYPES, check_store, spec_of
@@ -98,6 +99,57 @@ def test_pattern_is_judged_without_the_secrets_beside_it() -> None:
     server = {"bindings": ["127.0.0.1:80"], "body_match": "ok", "headers": secret}
     metabase = {"schema_version": 1, "keys": {"/http/1": server}}
     assert check_store(parse_store(json.dumps(metabase).encode(), None), CONTROLLER_KINDS) == []
+
+
+@pytest.mark.parametrize(
+    ("binding", "access", "said"),
+    [
+        ("*:25", {"deny": ["192.0.2.0/24"]}, "rejects 192.0.2.7, from which g/r is checked at *:25"),
+        ("0.0.0.0:25", {"allow": ["127.0.0.0/8"]}, "rejects 192.0.2.7, from which g/r is checked at 0.0.0.0:25"),
+        ("*:25", {"allow": ["192.0.2.7"]}, ""),
+        ("0.0.0.0:25", {"allow": ["192.0.2.0/24"]}, ""),
+        ("unix:/run/smtp", {"deny": ["0.0.0.0/0"]}, ""),
+    ],
+)
+def test_an_access_list_that_keeps_the_group_s_own_address_out(
+    binding: str, access: dict[str, object], said: str
+) -> None:
+    """S34: a wildcard is checked from the group's own address; a list that rejects that is a mistake, no other is."""
+    keys = {"/smtp/1": {"bindings": [binding], "ip_security": access}}
+    resources = {
+        "ip": {"type": "ip-address", "parameters": {"address": "192.0.2.7/24"}},
+        "r": {"type": "smtp", "parameters": {"virtual_server": "/smtp/1"}},
+    }
+    told = [str(each) for each in check_store(store_of(keys, resources), CONTROLLER_KINDS)]
+    assert [said in each and 'or name another "source"' in each for each in told] == ([True] if said else [])
+
+
+def test_without_an_address_a_wildcard_is_loopback() -> None:
+    """S34: in a group without an ip-address it is loopback that the list must let in; a source of its own decides."""
+    keys: dict[str, dict[str, object]] = {"/smtp/1": {"bindings": ["*:25"], "ip_security": {"deny": ["127.0.0.0/8"]}}}
+    [told] = check_store(store_of(keys, {}), CONTROLLER_KINDS)
+    assert "rejects 127.0.0.1, from which default/smtp-1 is checked" in str(told)
+    keys["/smtp/1"]["source"] = "192.0.2.9"
+    assert check_store(store_of(keys, {}), CONTROLLER_KINDS) == []
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(4, False), (5, True)])
+def test_a_store_that_has_room_nowhere(limit: int, fits: bool) -> None:
+    """S45: more storage groups than a node mounts in one resource are a mistake: it could never come online."""
+    groups = [{"name": f"sg{number}", "mount": ["/bin/true"], "unmount": ["/bin/true"]} for number in range(5)]
+    controller = {"kind": "process", "command": ["/bin/store"]}
+    resource = {"type": "information-store", "parameters": {"storage_groups": groups}, "controller": controller}
+    found = check_store(store_of({}, {"r": resource}, storage_groups_max=limit), CONTROLLER_KINDS)
+    said = "g/r: parameters.storage_groups: are 5, and a node mounts at most 4; divide it among several groups"
+    assert [said in str(each) for each in found] == ([] if fits else [True])
+
+
+def store_of(keys: Mapping[str, object], resources: Mapping[str, object], **more: object) -> Store:
+    """Read a store of one group."""
+    metabase = {"schema_version": 1, "keys": keys}
+    groups = {"g": {"resources": resources}} if resources else {}
+    cluster = {"schema_version": 1, "groups": groups, **more}
+    return parse_store(json.dumps(metabase).encode(), json.dumps(cluster).encode())
 
 
 def test_spec_carries_the_policy() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from probe.resources.changes import Refused
+from probe.resources.creation import Wanted
 from probe.resources.deletion import offline_needed, plan_deletion
 from probe.values import ResourceId
 from tests.resources.stores import Bench
@@ -44,6 +45,21 @@ def test_what_others_stand_on_says_who_they_are() -> None:
     change = bench.delete("evs1/store", cascade=True)
     assert bench.ids() == ["evs1/sa", "evs1/mta", "evs1/routing"]
     assert change.ids[-1] == ResourceId("evs1", "store")
+
+
+@pytest.mark.parametrize("cascade", [False, True])
+def test_nobody_takes_the_attendant_s_ground_away(cascade: bool) -> None:
+    """S19, S27: what the attendant stands on takes the whole group and its mta along, so it does not go by itself."""
+    bench = Bench()
+    ip = Wanted(parameters={"address": "192.0.2.7/24"})
+    name = Wanted(parameters={"name": "mail.example.org"})
+    bench.group("evs1", ip_address=ip, network_name=name)
+    bench.group("evs2")
+    for target in ("evs1/ip", "evs1/network"):
+        told = refusal(bench, target, cascade=cascade)
+        assert told.code == "carries_the_group"
+        assert "looksalive delete evs1," in told.message
+    assert told.message.endswith("first let evs1/sa do without it: looksalive set evs1/sa depends_on=[]")
 
 
 def test_the_mta_serves_every_group() -> None:
