@@ -14,14 +14,14 @@ from contextlib import ExitStack
 from functools import partial
 from urllib.parse import urlsplit
 
-from aiohttp import web
-
 from bindings.parse import StoreError
 from bindings.store import StoreFolder
-from probe.api.app import ApiSettings, Server, make_app, serve
+from probe.api.app import Server
+from probe.api.certificates import WebConfigError
 from probe.cli import logs
 from probe.cli.arguments import EXIT_FAILED, EXIT_OK, EXIT_STORE, EXIT_USAGE
 from probe.cli.output import complain
+from probe.cli.serving import open_server
 from probe.cli.settings import RunSettings
 from probe.cluster import DesiredState, MaintenanceFile
 from probe.controllers import CONTROLLER_KINDS, controllers_by_kind
@@ -168,7 +168,11 @@ class _Instance:
         if journal is not None:
             reader.past = Past(self.environment.clock, self.metrics, journal.path, journal.keep)
         try:
-            self.server = await serve(self._app(reader), settings.listen_host, settings.listen_port)
+            self.server = await open_server(settings, self.environment, self.metrics, reader, journal)
+        except WebConfigError as error:
+            for mistake in error.problems:
+                complain("run", f"--web-config {settings.outside.web_config}: {mistake}")
+            return EXIT_USAGE
         except OSError as error:
             listen = f"{settings.listen_host}:{settings.listen_port}"
             complain("run", f"cannot listen on {listen}: {error.strerror or error}; pass --listen ADDRESS:PORT")
@@ -205,16 +209,6 @@ class _Instance:
         if journal is not None:
             runtime.feed.recent.follow(journal)
         return runtime
-
-    def _app(self, reader: Reader) -> web.Application:
-        settings = self.settings
-        told = ApiSettings(
-            allowed_hosts=settings.allowed_hosts,
-            token_file=None if settings.token_file is None else str(settings.token_file),
-            files=self.environment.files,
-            instance=f"{os.getpid()}-{self.environment.clock.wall():.0f}",
-        )
-        return make_app(reader, self.metrics, told)
 
     def _equip(self, reader: Reader, directory: Directory, runtime: Runtime) -> None:
         """Let the reader know the directory, and change the store over the network."""

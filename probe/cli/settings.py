@@ -8,12 +8,26 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
+from probe.cli.flags import (
+    Flag,
+    one_of,
+    parse_age,
+    parse_bytes,
+    parse_count,
+    parse_host,
+    parse_listen,
+    parse_path,
+    parse_seconds,
+    parse_switch,
+    parse_text,
+    parse_web_address,
+)
+from probe.cli.outside import OUTSIDE_FLAGS, PLAIN, OutsideSettings, outside_of
 from probe.directory.settings import NO_DIRECTORY, DirectorySettings
 from probe.notify.settings import NO_WEBHOOK, WebhookSettings
 
@@ -22,10 +36,6 @@ WATCHDOG_S = 60
 HISTORY_BYTES_MAX = 256 * 1024 * 1024
 HISTORY_AGE_MAX_S = 30 * 86_400.0
 LOG_LEVELS = ("debug", "info", "warning", "error")
-_TRUE = ("1", "true", "yes", "on")
-_BYTE_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
-_AGE_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_FALSE = ("0", "false", "no", "off")
 
 
 OnReady = Callable[[str, Mapping[str, int]], None]  # the URL, and the pids by resource once the first start is done
@@ -53,133 +63,31 @@ class RunSettings:
     history_age_max_s: float = HISTORY_AGE_MAX_S
     directory: DirectorySettings = NO_DIRECTORY
     webhook: WebhookSettings = NO_WEBHOOK
+    outside: OutsideSettings = PLAIN
     on_ready: OnReady | None = None  # `demo` prints there
-
-
-class Flag(NamedTuple):
-    """One flag of `run`; `parse` turns its text into its value or raises ArgumentTypeError saying what to write."""
-
-    name: str  # "--log-format"
-    metavar: str
-    parse: Callable[[str], Any]
-    help: str
-    kind: Literal["value", "switch", "repeat"] = "value"
-
-    @property
-    def variable(self) -> str:
-        """The environment variable of the flag: `--log-format` is LOOKSALIVE_LOG_FORMAT."""
-        return f"LOOKSALIVE_{self.dest.upper()}"
-
-    @property
-    def dest(self) -> str:
-        """Name the flag's value in the parsed arguments."""
-        return self.name.removeprefix("--").replace("-", "_")
-
-
-def _folder(text: str) -> Path:
-    return Path(_text(text)).expanduser()
-
-
-def _text(text: str) -> str:
-    if not text or "\0" in text:
-        raise argparse.ArgumentTypeError("is empty" if not text else "holds a NUL character")
-    return text
-
-
-def _word(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.lower() not in words:
-            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(words)}")
-        return text.lower()
-
-    return parse
-
-
-def _switch(text: str) -> bool:
-    if text.lower() not in _TRUE + _FALSE:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a yes or no; write 1 or 0")
-    return text.lower() in _TRUE
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:10]) > 0 and len(text) <= 9):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 999999999")
-    return int(text)
-
-
-def _seconds(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 6):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds from 0 to 999999")
-    return int(text)
-
-
-def _bytes(text: str) -> int:
-    number, unit = (text[:-1], text[-1].upper()) if text[-1:].upper() in _BYTE_UNITS else (text, "")
-    if not (number.isascii() and number.isdigit() and 0 < len(number) <= 15 and int(number)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 64M or 2G")
-    return int(number) * _BYTE_UNITS[unit]
-
-
-def _age(text: str) -> float:
-    number, unit = (text[:-1], text[-1].lower()) if text[-1:].lower() in _AGE_UNITS_S else (text, "s")
-    if not (number.isascii() and number.isdigit() and 0 < len(number) <= 9 and int(number)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not an age; write 30d, 12h or 90m")
-    return int(number) * _AGE_UNITS_S[unit]
-
-
-def parse_listen(text: str) -> tuple[str, int]:
-    """Read `ADDRESS:PORT`, IPv6 in brackets, port 0 for any free one. Raises ArgumentTypeError with the mend."""
-    host, colon, port = text.rpartition(":")
-    if not colon or port.endswith("]"):
-        raise argparse.ArgumentTypeError(f"{text!r} has no port; write {text}:9810")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise argparse.ArgumentTypeError(f"{text!r}: put the IPv6 address in brackets, [{host}]:{port}")
-    if not host or any(char in host for char in "[]/ \0"):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} names no address; write 127.0.0.1:{port or 9810}, or 0.0.0.0:{port or 9810} for every one"
-        )
-    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
-        raise argparse.ArgumentTypeError(f"port {port!r} is not a number from 0 to 65535")
-    return host, int(port)
-
-
-def _host(text: str) -> str:
-    if not text or not all(char.isalnum() or char in ".-_:[]" for char in text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a host name; write it as in the Host header, without a port")
-    if text.count(":") == 1:
-        raise argparse.ArgumentTypeError(f"{text!r} has a port; write {text.partition(':')[0]}")
-    return text.strip("[]").lower()
-
-
-def _web_address(text: str) -> str:
-    if not (text.isascii() and text.isprintable() and re.fullmatch(r"https?://[^/?#\s]\S*", text)):
-        raise argparse.ArgumentTypeError("is no address; write it as https://HOST[:PORT]/PATH")  # it may hold a secret
-    return text
 
 
 DIRECTORY_FLAGS: tuple[Flag, ...] = (
     Flag(
         "--directory",
         "URL",
-        _text,
+        parse_text,
         "where other tools find our objects: ldap[s]://HOST[:PORT]/BASE-DN, or embedded (directory.json in the store)",
     ),
-    Flag("--directory-bind-dn", "DN", _text, "who we are at the LDAP server (nobody)"),
-    Flag("--directory-password-file", "FILE", _folder, "file whose first line is the password of the bind DN"),
-    Flag("--directory-ca-file", "FILE", _folder, "authorities that may vouch for the LDAP server (the system's)"),
-    Flag("--directory-starttls", "off|required", _word("off", "required"), "TLS on an ldap:// connection (off)"),
+    Flag("--directory-bind-dn", "DN", parse_text, "who we are at the LDAP server (nobody)"),
+    Flag("--directory-password-file", "FILE", parse_path, "file whose first line is the password of the bind DN"),
+    Flag("--directory-ca-file", "FILE", parse_path, "authorities that may vouch for the LDAP server (the system's)"),
+    Flag("--directory-starttls", "off|required", one_of("off", "required"), "TLS on an ldap:// connection (off)"),
 )
 
 WEBHOOK_FLAGS: tuple[Flag, ...] = (
-    Flag("--webhook-url", "URL", _web_address, "tell every root cause there, as Alertmanager tells its webhooks"),
-    Flag("--webhook-secret-file", "FILE", _folder, "sign what is told with the first line of this file"),
-    Flag("--webhook-after-s", "SECONDS", _seconds, "tell only what has lasted so long (0)"),
+    Flag("--webhook-url", "URL", parse_web_address, "tell every root cause there, as Alertmanager tells its webhooks"),
+    Flag("--webhook-secret-file", "FILE", parse_path, "sign what is told with the first line of this file"),
+    Flag("--webhook-after-s", "SECONDS", parse_seconds, "tell only what has lasted so long (0)"),
 )
 
 FLAGS: tuple[Flag, ...] = (
-    Flag("--store", "DIR", _folder, "folder with metabase.json and, if wanted, cluster.json"),
+    Flag("--store", "DIR", parse_path, "folder with metabase.json and, if wanted, cluster.json"),
     Flag(
         "--listen",
         "ADDRESS:PORT",
@@ -189,39 +97,44 @@ FLAGS: tuple[Flag, ...] = (
     Flag(
         "--state-dir",
         "DIR",
-        _folder,
+        parse_path,
         "what must survive a restart ($STATE_DIRECTORY, else below ~/.local/state/looksalive)",
     ),
-    Flag("--log-format", "json|text", _word("json", "text"), "how to log on stderr (text on a terminal, else json)"),
-    Flag("--log-level", "LEVEL", _word(*LOG_LEVELS), "debug, info, warning or error (info)"),
-    Flag("--leave-running", "", _switch, "at SIGTERM leave the services of the process controller running", "switch"),
-    Flag("--token-file", "FILE", _folder, "who may control: lines name:role:sha256; without it control is off"),
+    Flag("--log-format", "json|text", one_of("json", "text"), "how to log on stderr (text on a terminal, else json)"),
+    Flag("--log-level", "LEVEL", one_of(*LOG_LEVELS), "debug, info, warning or error (info)"),
+    Flag(
+        "--leave-running", "", parse_switch, "at SIGTERM leave the services of the process controller running", "switch"
+    ),
+    Flag("--token-file", "FILE", parse_path, "who may control: lines name:role:sha256; without it control is off"),
     Flag(
         "--allowed-host",
         "HOST",
-        _host,
+        parse_host,
         "a name for us in a request's Host; repeat it, or commas in the variable",
         "repeat",
     ),
-    Flag("--max-in-flight", "N", _count, "probes under way at once (the descriptor limit - 256)"),
-    Flag("--metrics", "full|lean", _word("full", "lean"), "lean leaves out the histograms of every resource (full)"),
+    Flag("--max-in-flight", "N", parse_count, "probes under way at once (the descriptor limit - 256)"),
+    Flag("--metrics", "full|lean", one_of("full", "lean"), "lean leaves out the histograms of every resource (full)"),
     Flag(
         "--kernel-events",
         "auto|off",
-        _word("auto", "off"),
+        one_of("auto", "off"),
         "auto: where the kernel tells that a listener died, check at once; off: poll alone (auto)",
     ),
     Flag(
         "--watchdog-s",
         "SECONDS",
-        _seconds,
+        parse_seconds,
         f"exit with status 70 when our event loop is stuck for so long; services run on; 0: never ({WATCHDOG_S})",
     ),
-    Flag("--history", "on|off", _word("on", "off"), "keep every decision in history.sqlite3 of the state folder (on)"),
-    Flag("--history-max-bytes", "SIZE", _bytes, "drop the oldest of the history beyond that, as in 64M or 2G (256M)"),
-    Flag("--history-max-age", "AGE", _age, "drop what is older from the history, as in 12h or 30d (30d)"),
+    Flag("--history", "on|off", one_of("on", "off"), "keep every decision in history.sqlite3 of the state folder (on)"),
+    Flag(
+        "--history-max-bytes", "SIZE", parse_bytes, "drop the oldest of the history beyond that, as in 64M or 2G (256M)"
+    ),
+    Flag("--history-max-age", "AGE", parse_age, "drop what is older from the history, as in 12h or 30d (30d)"),
     *DIRECTORY_FLAGS,
     *WEBHOOK_FLAGS,
+    *OUTSIDE_FLAGS,
 )
 
 
@@ -299,6 +212,7 @@ def settings_of(
         history_age_max_s=values["history_max_age"] or HISTORY_AGE_MAX_S,
         directory=directory_of(values),
         webhook=_webhook_of(values),
+        outside=outside_of(values),
         on_ready=on_ready,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,10 @@ SAMPLES: dict[str, tuple[str, Any, str]] = {  # flag: (a good text, its value, a
     "--webhook-url": ("https://hooks.example.org/x?y", "https://hooks.example.org/x?y", "hooks.example.org"),
     "--webhook-secret-file": ("/etc/secret", Path("/etc/secret"), "a\0b"),
     "--webhook-after-s": ("60", 60, "1m"),
+    "--web-config": ("/etc/web.json", Path("/etc/web.json"), "a\0b"),
+    "--trusted-proxy": ("10.0.0.0/8", [ipaddress.ip_network("10.0.0.0/8")], "10.0.0.1/8"),
+    "--max-clients": ("9000", 9000, "none"),
+    "--max-per-address": ("100", 100, "0"),
 }
 
 each_flag = pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
