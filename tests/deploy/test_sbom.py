@@ -1,0 +1,59 @@
+"""The bill of materials is made from the lock alone, whole, and the same each time."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+from packaging.requirements import Requirement
+
+from probe.version import __version__
+from tests.house import ROOT
+
+SCRIPT = ROOT / "deploy" / "sbom.py"
+LOCK = (ROOT / "deploy" / "requirements.lock").read_text()
+
+
+def made() -> str:
+    """Run the script as a user does, without our packages."""
+    return subprocess.run(
+        [sys.executable, "-I", str(SCRIPT)], capture_output=True, text=True, check=True, cwd="/"
+    ).stdout
+
+
+def test_every_pinned_package_is_in_it_with_every_hash() -> None:
+    """Names, versions and hashes are those of the lock; what is installed under a condition alone is optional."""
+    bill: dict[str, Any] = json.loads(made())
+    pinned = [Requirement(line.rstrip(" \\")) for line in LOCK.splitlines() if re.match(r"[a-z]", line)]
+    listed = {each["name"]: each for each in bill["components"]}
+    assert {name: each["version"] for name, each in listed.items()} == {
+        each.name: str(each.specifier).removeprefix("==") for each in pinned
+    }
+    assert {each.name for each in pinned if each.marker} == {
+        name for name, each in listed.items() if each["scope"] == "optional"
+    }
+    hashes = [one["content"] for each in listed.values() for one in each["externalReferences"][0]["hashes"]]
+    assert hashes == re.findall(r"sha256:([0-9a-f]{64})", LOCK)
+    assert all(each["externalReferences"][0]["hashes"] for each in listed.values())
+
+
+def test_it_is_cyclonedx() -> None:
+    """The fields that version 1.5 demands are there, references are unique, and what is referred to exists."""
+    bill: dict[str, Any] = json.loads(made())
+    assert (bill["bomFormat"], bill["specVersion"], bill["version"]) == ("CycloneDX", "1.5", 1)
+    assert re.fullmatch(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", bill["serialNumber"])
+    top = bill["metadata"]["component"]
+    assert (top["type"], top["name"], top["version"]) == ("application", "looksalive", __version__)
+    refs = [top["bom-ref"], *(each["bom-ref"] for each in bill["components"])]
+    assert len(set(refs)) == len(refs)
+    (below,) = bill["dependencies"]
+    assert (below["ref"], sorted(below["dependsOn"])) == (refs[0], sorted(refs[1:]))
+    assert all(re.fullmatch(r"pkg:pypi/[a-z0-9-]+@[0-9.]+", each["purl"]) for each in bill["components"])
+
+
+def test_the_same_lock_gives_the_same_bytes() -> None:
+    """Two runs do not differ by a byte."""
+    assert made() == made()
