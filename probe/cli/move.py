@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     """Ask for the move."""
+    group, slash, _ = arguments.group.partition("/")
+    if slash:
+        parser.error(f"move takes a whole group, and a resource goes with its own; write looksalive move {group}")
     return run_session(arguments, parser, _move, control=True)
 
 

@@ -185,7 +185,8 @@ class Reader:
         raise Refusal(
             409,
             "no_such_node",
-            f"there is no other node than {self.node}: looksalive runs alone here, so {group} cannot move to {to}",
+            f"there is no other node than {self.node}: looksalive runs alone here, so {group} cannot move to {to}; take "
+            f"it offline here (looksalive offline {group}) and online where it is to be",
         )
 
     async def plan(self, event: str, target: str) -> PlanReport:

@@ -34,3 +34,9 @@ def test_a_node_that_there_is_not(token_file: str, capsys: pytest.CaptureFixture
 def test_a_move_needs_a_node(token_file: str) -> None:
     """Without --to it is bad usage."""
     assert main(["move", "evs1", "--token-file", token_file]) == EXIT_USAGE
+
+
+def test_a_move_is_of_a_whole_group(token_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """S26: one resource, the mta too, is not moved; the sentence names the group that can be."""
+    assert main(["move", "evs1/mta", "--to", "node2", "--token-file", token_file]) == EXIT_USAGE
+    assert "move takes a whole group" in capsys.readouterr().err
