@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import ssl
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -46,7 +46,7 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection where the door lets it in; with TLS, read nothing before the handshake does."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
         peer = transport.get_extra_info("peername")
         before = self._api.door.sent_away
         self.seat = self._api.door.admit(str(peer[0]) if peer else "", self.cut)
