@@ -5,7 +5,7 @@ import { clock, duration, milliseconds, moment, plain } from "./words.js";
 
 const WIDTH = 600;
 const HEIGHT = 26;
-const WINDOW_S = 3600; // at least so much is shown
+const WINDOW_S = 60; // at least so much is shown
 const HEIGHTS = { online: 14, failed: HEIGHT, offline: 4 }; // and what is pending in between
 
 // The states as a band, from the first event that is known until now.

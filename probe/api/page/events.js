@@ -13,7 +13,7 @@ export function openEvents(root) {
   field.addEventListener("input", sift);
   const list = make("ol", "events");
   const notice = make("p", "notice", "reading");
-  root.append(make("div", "bar", make("label", "", "Only with ", field)), notice, list);
+  root.append(make("div", "bar", make("h2", "", "Events"), make("label", "", "Only with ", field)), notice, list);
   let last = 0;
   let begun = false;
 

@@ -14,7 +14,7 @@ export function makeGroup(name) {
   const verbs = make("span", "verbs");
   const rest = press("Maintenance", "", () => openMaintenance(name, rest.getAttribute("aria-pressed") !== "true"));
   for (const verb of ["online", "offline"]) {
-    verbs.append(press(verb, "", () => openAction(verb, name, `/api/v1/groups/${encodeURIComponent(name)}/${verb}`)));
+    verbs.append(press(`Take ${verb}`, "", () => openAction(verb, name, `/api/v1/groups/${encodeURIComponent(name)}/${verb}`)));
   }
   verbs.append(rest);
   const head = make("div", "head", make("h2", "", link(`#/group/${name}`, name)), badge, kept, owner, verbs);

@@ -37,7 +37,7 @@ function open() {
   const moved = view !== null;
   view?.close?.();
   document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
-  const root = make("div", `view ${known || "overview"}`);
+  const root = make("div", `view of-${known || "overview"}`);
   place("view").replaceChildren(root);
   view = VIEWS[known](root, known === name ? rest.map(decoded).join("/") : "");
   document.title = known === "" ? "looksalive" : `${view.title} · looksalive`;
@@ -79,12 +79,13 @@ async function load() {
   try {
     await mine.load();
     loaded_at = Date.now();
+    took_ms = loaded_at - began;
     lost_at = 0;
   } catch (error) {
     if (!(error instanceof Refused)) reportError(error); // a fault of the page's own: the console has it
+    took_ms = 0; // who did not answer is asked again at the usual pace
     lost_at ||= Date.now();
   }
-  took_ms = Date.now() - began;
   if (loading === mine) loading = null;
   showLink();
   reloadIn(RELOAD_MS);

@@ -34,12 +34,18 @@ export function openPlan(root, argument) {
   target.setAttribute("list", names.id);
   const answer = make("div", "answer");
   answer.setAttribute("aria-live", "polite");
-  const form = make("form", "ask", make("label", "", "What if of ", target, names), make("label", "", event), make("button", "primary", "Tell me"));
+  const form = make("form", "ask", make("label", "", "What if, of ", target, names), make("label", "", event), make("button", "primary", "Tell me"));
   form.addEventListener("submit", (submitted) => {
     submitted.preventDefault();
     tell().catch(() => {});
   });
-  root.append(make("p", "lead", "Suppose that something happens, and read what would follow, step by step. Nothing is done."), form, answer);
+  root.append(make("h2", "", "What if"), make("p", "lead", "Suppose that something happens, and read what would follow, step by step. Nothing is done."), form, answer);
+
+  const showTarget = () => {
+    target.disabled = event.value === "drain";
+  };
+  event.addEventListener("change", showTarget);
+  showTarget();
 
   async function tell() {
     answer.replaceChildren(make("p", "quiet", "working it out"));

@@ -58,6 +58,8 @@ async function fill(strip) {
   } catch {
     return; // what is there is still the last that was known
   }
+  const known = history.buckets.some((bucket) => kindOf(bucket) !== "silent");
+  strip.root.classList.toggle("empty", !known);
   if (history.buckets.length === 0) strip.root.replaceChildren(make("span", "quiet", "no history is kept"));
   else strip.root.replaceChildren(drawStrip(history.buckets));
 }
