@@ -11,13 +11,12 @@ import pytest
 
 from probe.cli import main
 from probe.cli.arguments import COMMANDS, EXIT_USAGE, command_parser
+from probe.cli.flags import Flag, parse_listen
 from probe.cli.settings import (
     FLAGS,
-    Flag,
     RunSettings,
     add_run_flags,
     default_state_dir,
-    parse_listen,
     settings_of,
     told,
 )
