@@ -34,14 +34,14 @@ def execute(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> i
 
 
 def _plan(present: Present, arguments: argparse.Namespace) -> Change:
-    from probe.cli.words import BadWord, Said, hear, patch_of, split_word
+    from probe.cli.words import BadWord, Said, hear_all, patch_of, split_word
     from probe.resources.altering import plan_properties
     from probe.resources.types import TYPES
     from probe.values import ResourceId
 
     id = ResourceId.parse(arguments.target)
     type = present.types(id.group).get(id.name, "")
-    said, patch = Said(), dict[str, object]()
+    said, patch, words = Said(), dict[str, object](), []
     for key, text in map(split_word, arguments.words):
         names = [parameter.name for parameter in TYPES[type].parameters] if type in TYPES else []
         if key in ("group", "type"):
@@ -49,7 +49,8 @@ def _plan(present: Present, arguments: argparse.Namespace) -> Change:
         elif text == "null":
             patch = patch | ({"parameters": {**_inner(patch), key: None}} if key in names else {key: None})
         elif type in TYPES:
-            hear(said, type, key, text)
+            words.append(("", said, type, key, text))
+    hear_all(words)
     if said.server:
         server = present.group(id.group).resources[id.name].parameters.get("virtual_server")
         raise BadWord(

@@ -96,7 +96,7 @@ def _understand(
     arguments: argparse.Namespace, parser: argparse.ArgumentParser, *, whole: bool
 ) -> tuple[dict[str, Said], bool]:
     """Sort the flags and words by type; say whether there were any. Raises BadWord."""
-    from probe.cli.words import BadWord, Said, hear, split_word
+    from probe.cli.words import BadWord, Said, hear_all, split_word
 
     said = {} if whole else {arguments.type: Said()}
     member_words = [(word, text) for _, _, word, _ in MEMBER_FLAGS for text in getattr(arguments, word)]
@@ -110,14 +110,16 @@ def _understand(
     if not whole and (member_words or arguments.without or arguments.owner):
         parser.error(f"flags of a whole group do not go with {arguments.type}; write KEY=VALUE, or --binding")
     pairs = [*member_words, *own_words, *map(split_word, arguments.words)]
+    words = []
     for key, text in pairs:
-        type, inner = (arguments.type, key)
+        type, member, inner = (arguments.type, "", key)
         if whole:
             member, dot, inner = key.partition(".")
             type = _type_of(member)
             if not dot:
                 raise BadWord(f"{key!r}: of which member? Write MEMBER.KEY=VALUE, for example store.health=http://...")
-        hear(said.setdefault(type, Said()), type, inner, text)
+        words.append((f"{member}: " if member else "", said.setdefault(type, Said()), type, inner, text))
+    hear_all(words)
     return said, bool(pairs or arguments.without or arguments.owner)
 
 

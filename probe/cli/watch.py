@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ FLOOR_S = 0.1  # between two pictures, however fast things change
 EVENTS_SHOWN = 5
 HEADER_ROWS = 2
 STEPS = {"j": 1, "\x1b[B": 1, "k": -1, "\x1b[A": -1, " ": 20, "\x1b[6~": 20, "b": -20, "\x1b[5~": -20}
+_KEYS = re.compile(r"\x1b\[[0-9;]*[~A-Za-z]|.", re.DOTALL)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,12 +85,13 @@ class _View:
 
     def key(self, keys: str) -> None:
         """Take what was typed."""
-        if "q" in keys or "\x04" in keys:
+        pressed = _KEYS.findall(keys)
+        if "q" in pressed or "\x04" in pressed:
             self._ended = True
             if self._following is not None:
                 self._following.cancel()
             return
-        self._top = max(0, self._top + STEPS.get(keys, sum(STEPS.get(key, 0) for key in keys)))
+        self._top = max(0, self._top + sum(STEPS.get(key, 0) for key in pressed))
         self.redraw()
 
     async def follow(self) -> None:
@@ -155,7 +158,7 @@ class _View:
         head = f"looksalive on {safe(self._status.get('node'))}{more}"
         if self._trouble:
             ago = duration_text(self._session.clock.now() - self._asked_at)
-            head = style.paint("red", f"{safe(self._trouble)} (this is {ago} old)")
+            head = style.paint("red", f"this is {ago} old: {safe(self._trouble)}")
         keys = "j k scroll, q ends" if more else "q ends"
         return [f"{head}  {style.paint('dim', keys)}", "", *shown, *([""] if events else []), *events]
 

@@ -67,7 +67,21 @@ def hear(said: Said, type: str, key: str, text: str) -> None:
     else:
         known = [*parameters, "controller", *(set(RESOURCE_RULES) - {"type", "parameters"}), *server_rules]
         hint = did_you_mean(key, known)
-        raise BadWord(f"a {type} has no {key!r}{'; ' + hint if hint else ''}; it has {', '.join(sorted(set(known)))}")
+        raise BadWord(
+            f"{key!r} is nothing of {type}{'; ' + hint if hint else ''}; it has {', '.join(sorted(set(known)))}"
+        )
+
+
+def hear_all(words: Iterable[tuple[str, Said, str, str, str]]) -> None:
+    """Put every word where it belongs: (whose, what is said of it, its type, KEY, VALUE). Raises BadWord with all."""
+    wrong = []
+    for whose, said, type, key, text in words:
+        try:
+            hear(said, type, key, text)
+        except BadWord as error:
+            wrong.append(f"{whose}{error}")
+    if wrong:
+        raise BadWord("; ".join(wrong))
 
 
 def split_word(word: str) -> tuple[str, str]:

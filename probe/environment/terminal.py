@@ -8,7 +8,6 @@ import signal
 import sys
 import termios
 from collections.abc import Callable
-from shutil import get_terminal_size
 from typing import Any, Self
 
 KEYS_BYTES_MAX = 64  # taken at once; nobody types faster
@@ -61,7 +60,10 @@ class Screen:
     @property
     def size(self) -> tuple[int, int]:
         """Return (columns, rows)."""
-        size = get_terminal_size()
+        try:
+            size = os.get_terminal_size(sys.stdout.fileno())  # COLUMNS and LINES are of another time
+        except OSError:
+            return 80, 24
         return size.columns, size.lines
 
     def draw(self, lines: list[str]) -> None:

@@ -51,6 +51,24 @@ def status_of(revision: int, *resources: dict[str, Any]) -> dict[str, Any]:
     return {"revision": revision, "node": "node-1", "groups": groups, "resources": list(resources), "next": None}
 
 
+def event_of(seq: int, id: str = "evs1/smtp", **fields: Any) -> dict[str, Any]:
+    """Make an event as the API tells it."""
+    return {
+        "seq": seq,
+        "time": 1_700_000_000.0 + seq,
+        "id": id,
+        "kind": "state",
+        "from": "online",
+        "to": "failed",
+        "reason": "eof",
+        "evidence": "",
+        "root_cause": None,
+        "trigger": "probe",
+        "operation": None,
+        **fields,
+    }
+
+
 class FakeService:
     """Plays a list of status documents: each long poll moves on to the next one, the last one holds."""
 
@@ -61,6 +79,9 @@ class FakeService:
         self.authorizations: list[str] = []
         self.bodies: list[Any] = []
         self.operations: list[dict[str, Any]] = []  # what each look at an operation answers, the last one holds
+        self.events: list[dict[str, Any]] = []  # what the pages have; the stream tells those that were not seen
+        self.streams: list[list[bytes]] = []  # what each connection to the stream says before it ends; then it holds
+        self.report: Any = None
         self.raw: Callable[[web.Request], web.Response] | None = None  # answers instead of everything else
 
     @property
@@ -81,6 +102,9 @@ class FakeService:
         application.router.add_get("/api/v1/status", self._status)
         application.router.add_get("/api/v1/resources/{group}/{name}", self._resource)
         application.router.add_get("/api/v1/operations/{id}", self._operation)
+        application.router.add_get("/api/v1/events", self._events)
+        application.router.add_get("/api/v1/stream", self._stream)
+        application.router.add_get("/api/v1/report", self._report)
         application.router.add_post("/api/v1/drain", self._drain)
         application.router.add_post("/api/v1/{kind:resources|groups}/{target:.+}/{verb}", self._verb)
         return application
@@ -95,7 +119,8 @@ class FakeService:
         if "wait" in request.query:
             if len(self.statuses) == 1:
                 await request.app[ENDING].wait()  # nothing more will happen: the client has to give up
-            self.statuses.pop(0)
+            else:
+                self.statuses.pop(0)
         group = request.query.get("group")
         resources = [r for r in self.status["resources"] if group in (None, r["id"].partition("/")[0])]
         return web.json_response({**self.status, "resources": resources})
@@ -112,6 +137,27 @@ class FakeService:
         if len(self.operations) > 1:
             self.operations.pop(0)
         return web.json_response(operation)
+
+    async def _events(self, request: web.Request) -> web.Response:
+        after, limit = int(request.query.get("after", "0")), int(request.query.get("limit", "100"))
+        page = [event for event in self.events if event["seq"] > after][:limit]
+        return web.json_response({"events": page, "next": page[-1]["seq"] if page else after})
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        self.asked[-1] += f" {request.headers.get('Last-Event-ID', '')}".rstrip()
+        await response.prepare(request)
+        if self.streams:
+            for piece in self.streams.pop(0):
+                await response.write(piece)
+        else:
+            await request.app[ENDING].wait()
+        return response
+
+    async def _report(self, request: web.Request) -> web.Response:
+        if self.report is None:
+            return refusal(409, "no_history", "this service keeps no history; start it without --history off")
+        return web.json_response(self.report)
 
     async def _drain(self, request: web.Request) -> web.Response:
         self.bodies.append((request.content_type, await request.json()))
