@@ -118,6 +118,8 @@ class HealthyMachine:
         for action in decision.actions:
             self._perform(action)
         for id, record in decision.records.items():
+            if record is not None and record.state is State.OFFLINE and not record.spec.acts:
+                self.broken.pop(id, None)  # nobody looks at it any more: when it is looked at again, it is well
             was = before.get(id)
             ended = record is not None and record.felled is not None and (was is None or was.felled != record.felled)
             if record is not None and ended and record.state is State.ONLINE:  # its service went with another's
