@@ -118,6 +118,22 @@ def test_bad_usage_is_told(store: Path, words: list[str], told: str, capsys: pyt
     assert list(store.iterdir()) == []
 
 
+def test_bad_words_are_all_told(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """S10: one creation names every word that cannot be meant, and of which member it is."""
+    words = ["create", "system-attendant", "evs1", "--ip", "nowhere", "--smtp", ":99999", "store.helth=grpc://h:1"]
+    assert main(words) == EXIT_USAGE
+    err = capsys.readouterr().err
+    assert 'ip: address: "nowhere" is no address with a prefix length' in err
+    assert "smtp: bindings: " in err
+    assert "99999" in err
+    assert "store: 'helth' is nothing of information-store; did you mean \"health\"?" in err
+    assert main(["create", "smtp", "g/x", "rise=none", "fall=none"]) == EXIT_USAGE
+    err = capsys.readouterr().err
+    assert "rise: " in err
+    assert "fall: " in err
+    assert list(store.iterdir()) == []
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A store that does not exist is never made by a typo."""
     assert main([*GROUP, "--store", str(tmp_path / "nowhere")]) == EXIT_USAGE

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.e2e.command import looksalive
+from tests.e2e.command import COMMAND, ENDS_WITHIN_S, looksalive, surroundings
 
 FAILED, USAGE, STORE = 1, 2, 78
 HEALTH = "--search-health=http://127.0.0.1:9200/"
@@ -142,3 +143,28 @@ def test_a_second_mta_written_by_hand_is_a_mistake(made: Path, tmp_path: Path) -
     assert done.returncode == STORE
     assert "evs2/mta: type: a cluster has one mta, and evs1/mta is there already" in done.stderr
     assert "evs1/mta serves every group" in done.stderr
+
+
+def test_of_two_mtas_made_at_once_one_is(made: Path, tmp_path: Path) -> None:
+    """S24: two commands at the same moment: one writes, the other is refused with what to do; the store stays sound."""
+    store = tmp_path / "store"
+    shutil.copytree(made, store)
+    assert ask(store, ["delete", "evs1/mta", "--yes"])[0] == 0
+    folders = ["--store", str(store), "--state-dir", str(tmp_path / "state")]
+    makers = [
+        subprocess.Popen(
+            [*COMMAND, "create", "mta", f"evs1/{name}", *folders],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=surroundings(),
+        )
+        for name in ("one", "two")
+    ]
+    said = [maker.communicate(timeout=ENDS_WITHIN_S)[1] for maker in makers]
+    assert sorted(maker.returncode for maker in makers) == [0, FAILED], said
+    [refused] = [each for each in said if each]
+    assert "a cluster has one mta" in refused or "again" in refused
+    resources = json.loads((store / "cluster.json").read_text())["groups"]["evs1"]["resources"]
+    assert [each["type"] for each in resources.values()].count("mta") == 1
+    assert looksalive("validate", "--store", str(store)).returncode == 0

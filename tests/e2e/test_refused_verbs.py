@@ -142,7 +142,7 @@ Request = tuple[str, str, Any, int, str, str]
 SHELL = {"type": "exec", "parameters": {"argv": ["/bin/sh"]}}
 ATTENDANT = {"type": "system-attendant"}
 REQUESTS: dict[str, Request] = {
-    "S19": ("DELETE", "resources/evs1/sa", {}, 409, "not_offline", "evs1/sa"),
+    "S19": ("DELETE", "resources/evs1/sa", {}, 409, "not_offline", "take it offline first (POST"),
     "S17": (
         "POST",
         "resources/evs4/sa",
