@@ -161,13 +161,13 @@ async def browsing(profile: Path | None = None) -> AsyncIterator[Page]:
         url = await asyncio.to_thread(wait_until, lambda: _socket_url(folder), "Chromium's port", STARTS_WITHIN_S)
         async with aiohttp.ClientSession() as session, session.ws_connect(url, max_msg_size=0) as socket:
             page = Page(socket)
-            async with asyncio.TaskGroup() as tasks:
-                listening = tasks.create_task(page.listen())
-                try:
-                    await page.open()
-                    yield page
-                finally:
-                    listening.cancel()
+            listening = asyncio.create_task(page.listen())
+            try:
+                await page.open()
+                yield page
+            finally:
+                listening.cancel()
+                await asyncio.wait([listening])
     finally:
         process.terminate()
         try:

@@ -165,7 +165,9 @@ async def test_everything_can_be_reached_by_keyboard(service: Service, page: Pag
     assert all(one["shown"] for one in walked), [one for one in walked if not one["shown"]]
     await page.look(f"{ROW % json.dumps('imap')}.querySelector('.name a').focus()")
     await page.press("Enter")
-    await page.until("document.querySelector('h2')?.innerText === 'evs1 / imap' && document.activeElement.id === 'view'")
+    await page.until(
+        "document.querySelector('h2')?.innerText === 'evs1 / imap' && document.activeElement.id === 'view'"
+    )
     while await page.look("document.activeElement.textContent") != "restart":
         await page.press("Tab")
     await page.press("Enter")
