@@ -26,7 +26,7 @@ from probe.lifecycle.events import (
 )
 from probe.lifecycle.spec import Spec
 from probe.lifecycle.step import step
-from probe.lifecycle.world import Decision, World
+from probe.lifecycle.world import Decision, Record, World
 from probe.values import Reason, ResourceId, State, Verdict
 from tests.scenarios.language import GROUP, spec
 
@@ -118,8 +118,8 @@ class HealthyMachine:
         for action in decision.actions:
             self._perform(action)
         for id, record in decision.records.items():
-            if record is not None and record.state is State.OFFLINE and not record.spec.acts:
-                self.broken.pop(id, None)  # nobody looks at it any more: when it is looked at again, it is well
+            if record is not None and not record.spec.acts and _is_presumed_well(record):
+                self.broken.pop(id, None)
             was = before.get(id)
             ended = record is not None and record.felled is not None and (was is None or was.felled != record.felled)
             if record is not None and ended and record.state is State.ONLINE:  # its service went with another's
@@ -148,3 +148,8 @@ class HealthyMachine:
         alive = verdict is None
         if alive is not level and (alive or not only_good):
             self.post(Probed(action.id, record.incarnation, alive, verdict or GOOD))
+
+
+def _is_presumed_well(record: Record) -> bool:
+    """Whether an observed resource is well when it is next looked at: it is offline, or blamed on a provider."""
+    return record.state is State.OFFLINE or record.root_cause is not None
