@@ -16,6 +16,15 @@ log = logging.getLogger(__name__)
 
 SERVER = "looksalive"  # without a version: that is nobody's business (`build_info` tells those who may scrape)
 
+HARDENING = {  # on every answer; a page that runs brings a policy of its own
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
 
 class Problem(Exception):
     """An answer that is an error: `code` is a stable word, `message` says whose fault it is and what would mend it."""
@@ -39,7 +48,7 @@ def error_response(
         status=status,
         body=msgspec.json.encode(ErrorBody(error=ErrorDetail(code=code, message=message))),
         content_type="application/json",
-        headers={"Server": SERVER, "Cache-Control": "no-store", **(headers or {})},
+        headers={**HARDENING, "Server": SERVER, "Cache-Control": "no-store", **(headers or {})},
     )
     if close:
         response.force_close()

@@ -20,7 +20,7 @@ from aiohttp.typedefs import Handler
 
 from probe.api.allowance import Allowance
 from probe.api.context import Api
-from probe.api.errors import SERVER, Problem, route_name
+from probe.api.errors import HARDENING, SERVER, Problem, route_name
 from probe.api.forwarded import client_of
 from probe.api.hosts import Hosts, same_origin, target_authority
 from probe.api.route import Route
@@ -36,24 +36,10 @@ WRITER = web.RequestKey("writer", Token)
 AUDITED = frozenset({401, 403, 421})
 RETRY_AFTER = {"Retry-After": "5"}
 
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-
 
 async def harden(_: web.Request, response: web.StreamResponse) -> None:
     """Put the security headers on every answer; the page brings a policy of its own that lets it run."""
-    harden_headers(response)
-
-
-def harden_headers(response: web.StreamResponse) -> None:
-    """Put the security headers on an answer that no application makes, too."""
-    for name, value in _HEADERS.items():
+    for name, value in HARDENING.items():
         response.headers.setdefault(name, value)
     response.headers["Server"] = SERVER
 

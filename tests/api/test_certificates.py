@@ -141,7 +141,7 @@ async def test_old_versions_are_refused(tmp_path: Path, authority: Authority) ->
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_only_our_clients_get_in(tmp_path: Path, authority: Authority, version: ssl.TLSVersion) -> None:
-    """mTLS: without a certificate, with an expired, a foreign or a self-made one nobody is answered; with ours one is."""
+    """mTLS: without a certificate, with an expired, a foreign or a self-made one nobody is answered."""
     (tmp_path / "foreign").mkdir()
     foreign = Authority(tmp_path / "foreign")
     config = write_config(tmp_path, authority.good, client_ca_file=str(authority.ca_file))

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from probe.api.app import ApiSettings, make_app, serve
+from probe.api.errors import HARDENING
 from probe.api.limits import Limits
 from probe.metrics import Metrics
 from tests.api.conftest import Opener
@@ -85,6 +86,7 @@ async def test_what_is_no_http_is_refused_in_our_shape(opened: Opener, sent: byt
     assert b" 400 " in head.split(b"\r\n")[0]
     assert json.loads(body)["error"]["code"] == "bad_request"
     assert b"Server: looksalive\r\n" in head + b"\r\n"
+    assert all(f"{name}: {value}".encode() in head for name, value in HARDENING.items())
     assert len(body) < 200
 
 
