@@ -85,25 +85,32 @@ def metrics() -> str:
 first counted; all vanish with their resource. What is not lean is left out with `--metrics=lean`. Beside them are
 `process_*`, as every exporter names them. Rules are in [prometheus](prometheus), a dashboard in [grafana](grafana).
 """
-    rows = (
-        (f"`{each.full_name}`", each.kind, " ".join(f"`{label}`" for label in each.labels), "yes" if each.lean else "", each.help)
-        for each in METRICS
-    )  # fmt: skip
+    rows = []
+    for each in METRICS:
+        labels = " ".join(f"`{label}`" for label in each.labels)
+        rows.append((f"`{each.full_name}`", each.kind, labels, "yes" if each.lean else "", each.help))
     return f"{head}\n{table(('name', 'kind', 'labels', 'lean', 'meaning'), rows)}"
 
 
 def reasons() -> str:
     """Write the page of reasons."""
-    parts = [
-        f"# Reasons\n\n{MADE}\n\nEvery verdict has one of these, with the evidence beside it: a bounded, escaped piece of "
-        "what was seen.\n`looksalive status GROUP/NAME` shows both; the transcript of the last failures is at\n"
-        "`/api/v1/resources/GROUP/NAME/transcript`.\n"
-    ]
+    head = f"""# Reasons
+
+{MADE}
+
+Every verdict has one of these, with the evidence beside it: a bounded, escaped piece of what was seen.
+`looksalive status GROUP/NAME` shows both; the transcript of the last failures is at
+`/api/v1/resources/GROUP/NAME/transcript`.
+"""
+    parts = [head]
     for outcome, text in (
         (Outcome.ALIVE, "The service answers as it should."),
         (Outcome.FAILED, "Only these count against a service. One that is definite needs no second look."),
-        (Outcome.UNKNOWN, "These are ours, or the resolver's: they never change `alive`, and a run of them makes us unhealthy."),
-    ):  # fmt: skip
+        (
+            Outcome.UNKNOWN,
+            "These are ours, or the resolver's: they never change `alive`; a run of them makes us unhealthy.",
+        ),
+    ):
         rows = [
             (f"`{reason}`", ABOUT[reason][0], "yes" if reason in DEFINITE else "", ABOUT[reason][1])
             for reason in Reason
@@ -189,13 +196,15 @@ schemas for editors are `bindings/metabase.schema.json` and `bindings/cluster.sc
 
 A key is `/PROTOCOL/NAME`; `/` and `/PROTOCOL` hold defaults. `null` unsets what is inherited.
 """
+    defined: Any = metabase["$defs"]
     properties = {
-        name.removeprefix("property."): each for name, each in metabase["$defs"].items() if name.startswith("property.")
+        name.removeprefix("property."): each for name, each in defined.items() if name.startswith("property.")
     }
     resource = _properties_below(cluster, "type")
     return (
         f"{head}\n{table(('property', 'what', 'default'), _properties(properties))}\n"
-        "## cluster.json: resources\n\nWithout the file each virtual server is the resource `default/PROTOCOL-NAME`.\n\n"
+        "## cluster.json: resources\n\n"
+        "Without the file each virtual server is the resource `default/PROTOCOL-NAME`.\n\n"
         f"{table(('property', 'what', 'default'), _properties(resource))}"
     )
 
