@@ -25,6 +25,8 @@ PORTS_MAX = 200
 PORTS_AT_ONCE = 8
 STORE_FILES = ("metabase.json", "cluster.json")
 ANY_STATUS = "any"
+GREETED = ("matched", "banner_mismatch")
+GOT = ", got "  # in the evidence of a mismatch: behind it, the greeting
 
 
 @dataclass(frozen=True)
@@ -119,19 +121,32 @@ async def _ask_all(listeners: list[Listener]) -> tuple[list[Found], list[Listene
 
 async def _identify(environment: Environment, listener: Listener) -> Found | None:
     """Find the first address and protocol that are alive; what is usual for the port is tried before all else."""
-    import asyncio
+    from probe.cli.listeners import USUAL
 
-    from probe.cli.listeners import UNUSUAL, USUAL
-
-    usual = USUAL.get(listener.port, ())
-    for speeches in (usual, tuple(one for one in UNUSUAL if one not in usual)):
-        for address in listener.addresses if speeches else ():
-            binding = f"{address}:{listener.port}"
-            answers = await asyncio.gather(*(_try(environment, binding, speech) for speech in speeches))
-            answer = next((one for one in answers if one is not None), None)
-            if answer is not None:
-                return answer
+    for address in listener.addresses:
+        binding = f"{address}:{listener.port}"
+        for speech in USUAL.get(listener.port, ()):
+            if (found := await _try(environment, binding, speech)) is not None:
+                return found
+        if (found := await _listen(environment, binding)) is not None:
+            return found
     return None
+
+
+async def _listen(environment: Environment, binding: str) -> Found | None:
+    """Tell by its greeting what a server speaks; one that says nothing may wait for us to begin, as HTTP does.
+
+    One question after the other: a server that serves one client at a time must not be kept busy by our own others.
+    """
+    from probe.cli.listeners import HTTP, HTTPS, IMAP, POP3, SMTP
+
+    verdict = await _ask(environment, binding, SMTP, {})
+    if verdict.reason.value in GREETED:
+        greeting = verdict.evidence.rpartition(GOT)[2]
+        starts = (("+OK", POP3), ("* ", IMAP), ("220", SMTP))
+        speech = next((speech for start, speech in starts if greeting.startswith(start)), None)
+        return None if speech is None else await _try(environment, binding, speech)
+    return await _try(environment, binding, HTTP) or await _try(environment, binding, HTTPS)
 
 
 async def _try(environment: Environment, binding: str, speech: Speech) -> Found | None:

@@ -40,7 +40,6 @@ USUAL: dict[int, tuple[Speech, ...]] = {
     **dict.fromkeys((80, 8000, 8008, 8080), (HTTP,)),
     **dict.fromkeys((443, 8443), (HTTPS,)),
 }
-UNUSUAL = (SMTP, POP3, IMAP, HTTP, HTTPS)
 NOT_ASKED = {  # what speaks something else, and may take our question ill
     22: "ssh",
     53: "dns",
