@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.images import Images, can_overlay
 from tests.e2e.mounts import tmpfs
 from tests.e2e.podman import Podman
 from tests.e2e.processes import kill_session, sessions_mentioning
@@ -48,6 +49,21 @@ def podman(folder: Path) -> Iterator[Podman]:
 def shared_folder() -> Iterator[Path]:
     """The folder of what all tests share."""
     yield from open_folder()
+
+
+@pytest.fixture(scope="session")
+def images(shared_folder: Path) -> Iterator[Images]:
+    """The images of deploy/, built once for all tests."""
+    driver = "overlay" if can_overlay(shared_folder) else "vfs"  # which copies the whole image for each container
+    with Podman(shared_folder / "podman", driver) as made:
+        yield Images(made)
+
+
+@pytest.fixture
+def containers(images: Images) -> Iterator[Images]:
+    """The images; what a test makes of them is removed."""
+    yield images
+    images.remove_containers()
 
 
 @pytest.fixture(scope="session")

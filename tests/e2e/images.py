@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.bases import DEBIAN, DISTROLESS, PACKAGES, write_base
 from tests.e2e.command import PROJECT
 from tests.e2e.podman import Podman
 from tests.e2e.programs import absent
+from tests.e2e.waiting import wait_until
 
 BUILDS_WITHIN_S = 300.0
+WITHIN_S = 30.0
 LOCKS = ("deploy/requirements.lock", "tests/build.lock")
 BASES = {"docker.io/library/debian:12-slim": DEBIAN, "gcr.io/distroless/python3-debian12:latest": DISTROLESS}
 OFFLINE = ("--change=ENV PIP_NO_INDEX=1", f"--change=ENV PIP_FIND_LINKS={PACKAGES}")
-FILES = {"looksalive": "deploy/Containerfile", "looksalive-mail": "deploy/all-in-one/Containerfile"}
-BUILD = ("build", "--quiet", "--format=docker")
+PAGE = PROJECT / "deploy/README.md"
 
 
-def tell(figure: str) -> None:
-    """Print a figure that was measured past pytest, which shows what a test prints only when it fails."""
-    assert sys.__stderr__ is not None
-    sys.__stderr__.write(f"\n{figure}\n")
+def can_overlay(folder: Path) -> bool:
+    """Whether a file system can be laid over another in this folder; not where it is such a one already."""
+    parts = [folder / name for name in ("lower", "upper", "work", "seen")]
+    for part in parts:
+        part.mkdir()
+    lower, upper, work, seen = map(str, parts)
+    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    mounted = subprocess.run(
+        ["mount", "-t", "overlay", "-o", options, "overlay", seen], capture_output=True, check=False
+    )
+    if mounted.returncode == 0:
+        subprocess.run(["umount", seen], check=True)
+    return mounted.returncode == 0
+
+
+def build_commands() -> dict[str, str]:
+    """Take the commands that build images out of deploy/README.md, by the images' names, in its order."""
+    return {
+        name: line for line, name in re.findall(r"^(podman build .*--tag (\S+) .*)$", PAGE.read_text(), re.MULTILINE)
+    }
 
 
 class Images:
@@ -60,15 +80,13 @@ class Images:
         return folder
 
     def image(self, name: str) -> str:
-        """Build one of FILES if that has not been done; return its name."""
+        """Build an image, as the page says, if that has not been done; return its name."""
         if self._new(name):
             self.bases()
-            if name != "looksalive":
+            if name != "looksalive":  # the others take it from there
                 self.image("looksalive")
-            began = time.monotonic()
-            build = (*BUILD, f"--tag={name}", f"--file={PROJECT / FILES[name]}", str(PROJECT))
-            self.podman(*build, within_s=BUILDS_WITHIN_S)
-            tell(f"image {name}: {self.size_bytes(name) / 1e6:.1f} MB, built in {time.monotonic() - began:.0f} s")
+            words = shlex.split(build_commands()[name])
+            self.podman(*words[1:], within_s=BUILDS_WITHIN_S, directory=PROJECT)
         return name
 
     def remove_containers(self) -> None:
@@ -85,3 +103,48 @@ class Images:
         new = name not in self._made
         self._made.add(name)
         return new
+
+
+class Container:
+    """A container of one of the images, made and not yet started; what is asked of it is asked inside."""
+
+    def __init__(self, images: Images, name: str, image: str, *options: str) -> None:
+        self.podman, self.name = images.podman, name
+        self.podman("create", f"--name={name}", *options, images.image(image))
+
+    def start(self) -> None:
+        """Start it and return when it serves."""
+        self.podman("start", self.name)
+        wait_until(lambda: "looksalive ready" in self.log, f"{self.name} to be ready", WITHIN_S)
+
+    @property
+    def log(self) -> str:
+        """Everything that it wrote."""
+        return self.podman.output("logs", self.name)
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Return what it logged."""
+        return [json.loads(line) for line in self.log.splitlines() if line.startswith('{"time"')]
+
+    def inspect(self, field: str) -> str:
+        """Return one field of what Podman knows of it."""
+        return self.podman("inspect", f"--format={{{{{field}}}}}", self.name)
+
+    @property
+    def pid(self) -> int:
+        """Its PID 1, as we see it."""
+        return int(self.inspect(".State.Pid"))
+
+    def proc_status(self) -> dict[str, str]:
+        """Read /proc/PID/status."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+    def ask(self, *command: str) -> Any:
+        """Run a command of looksalive inside, and return the JSON that it prints, whatever it exits with."""
+        return json.loads(self.podman("exec", self.name, "looksalive", *command, "--json", check=False))
+
+    def all_alive(self) -> bool:
+        """Whether every resource is alive."""
+        resources = self.ask("status")["resources"]
+        return bool(resources) and all(each["alive"] for each in resources)

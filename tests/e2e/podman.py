@@ -28,10 +28,12 @@ runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 tmp_dir = "{folder}/state"
+[network]
+network_config_dir = "{folder}/networks"
 """
 STORAGE = """\
 [storage]
-driver = "vfs"
+driver = "{driver}"
 graphroot = "{folder}/storage"
 runroot = "{folder}/run"
 """
@@ -40,7 +42,7 @@ runroot = "{folder}/run"
 class Podman:
     """Used by `with`: whatever it made is gone afterwards."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, driver: str = "vfs") -> None:
         self._program = need("podman", "podman")
         need("runc", "runc")
         need_root("podman")
@@ -48,7 +50,7 @@ class Podman:
             absent("this machine's /bin and /lib are no links into /usr")
         folder.mkdir()
         (folder / "containers.conf").write_text(SETTINGS.format(folder=folder))
-        (folder / "storage.conf").write_text(STORAGE.format(folder=folder))
+        (folder / "storage.conf").write_text(STORAGE.format(folder=folder, driver=driver))
         self.folder = folder
         self.socket = folder / "podman.sock"
         self.variables = {
@@ -57,22 +59,26 @@ class Podman:
         }
         self._service: subprocess.Popen[bytes] | None = None
 
-    def __call__(self, *arguments: str, check: bool = True, within_s: float = ENDS_WITHIN_S) -> str:
+    def __call__(
+        self, *arguments: str, check: bool = True, within_s: float = ENDS_WITHIN_S, directory: Path | None = None
+    ) -> str:
         """Run a command and return what it says. Raises AssertionError with what it complains of."""
-        done = self._run(arguments, within_s, stderr=subprocess.PIPE)
+        done = self._run(arguments, within_s, subprocess.PIPE, directory)
         if check and done.returncode:
             raise AssertionError(f"podman {' '.join(arguments)}: {done.stderr}")
         return done.stdout.strip()
 
     def output(self, *arguments: str) -> str:
         """Run a command and return what it says, on either stream."""
-        return self._run(arguments, ENDS_WITHIN_S, stderr=subprocess.STDOUT).stdout
+        return self._run(arguments, ENDS_WITHIN_S, subprocess.STDOUT).stdout
 
-    def _run(self, arguments: tuple[str, ...], within_s: float, stderr: int) -> subprocess.CompletedProcess[str]:
+    def _run(
+        self, arguments: tuple[str, ...], within_s: float, stderr: int, directory: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self._program, *arguments],
             env=os.environ | self.variables,
-            cwd=self.folder,
+            cwd=directory or self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
