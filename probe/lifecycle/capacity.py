@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from probe.lifecycle.draft import Draft
-from probe.lifecycle.world import Record, Refused, Remains
+from probe.lifecycle.world import Record, Refused, Remains, World
 from probe.values import Reason, ResourceId, State, Verdict
 
 _MOUNTED = (State.ONLINE, State.ONLINE_PENDING, State.OFFLINE_PENDING)
@@ -20,6 +20,12 @@ _MOUNTED = (State.ONLINE, State.ONLINE_PENDING, State.OFFLINE_PENDING)
 def is_mounted(record: Record) -> bool:
     """Whether its storage groups are, or may be, mounted here."""
     return record.spec.storage_groups > 0 and (record.state in _MOUNTED or record.remains is not Remains.NONE)
+
+
+def mounted(world: World) -> int:
+    """Count the storage groups that are, or may be, mounted here."""
+    records = (world.records.get(id) for id in world.stores)
+    return sum(record.spec.storage_groups for record in records if record is not None and is_mounted(record))
 
 
 def used(draft: Draft, without: Iterable[ResourceId] = ()) -> int:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from probe.controllers.workers import Workers
 from probe.environment import Environment
 from probe.lifecycle import actions
-from probe.lifecycle.capacity import is_mounted
+from probe.lifecycle.capacity import mounted
 from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import (
     Configured,
@@ -205,9 +205,7 @@ class Runtime:
         if decision.groups:
             self.metrics.maintenance(self.world.maintained)
         if self.world.stores or isinstance(event, Configured):
-            mounted = (self.world.records[id] for id in self.world.stores if id in self.world.records)
-            used = sum(record.spec.storage_groups for record in mounted if is_mounted(record))
-            self.metrics.capacity(used, self.world.storage_groups_max)
+            self.metrics.capacity(mounted(self.world), self.world.storage_groups_max)
         if isinstance(event, Progressed):
             self.metrics.progressed(event.id, self.clock.wall())
         elif isinstance(event, Started | Upgraded | OperationFailed):

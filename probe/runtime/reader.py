@@ -17,7 +17,7 @@ from probe.lifecycle.events import Asked, Maintained, Planned, Verb
 from probe.lifecycle.foresee import Unforeseeable
 from probe.lifecycle.foretell import PlanReport, plan
 from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
-from probe.lifecycle.world import Record, Refused
+from probe.lifecycle.world import Decision, Record, Refused
 from probe.monitor.transcript import Transcript
 from probe.resources.changes import Change
 from probe.runtime.changing import Plan, StoreChanges
@@ -149,20 +149,13 @@ class Reader:
     def storage_groups(self) -> tuple[int, int]:
         """Return how many storage groups are mounted here, and how many may be (S45)."""
         world = self._runtime.world
-        mounted = (world.records[id] for id in world.stores if id in world.records)
-        used = sum(record.spec.storage_groups for record in mounted if capacity.is_mounted(record))
-        return used, world.storage_groups_max
+        return capacity.mounted(world), world.storage_groups_max
 
     async def maintain(self, group: str, on: bool, owner: str, expires_s: float | None) -> GroupReport:
         """Begin or end a group's maintenance, and keep it for the next start. Raises Refusal."""
         runtime = self._runtime
         until = None if expires_s is None else runtime.clock.now() + expires_s
-        try:
-            decision = await runtime.ask(Maintained(group, on, owner, until))
-        except Ended:
-            raise Refusal(503, "draining", "looksalive is ending and begins nothing new") from None
-        if isinstance(decision.answer, Refused):
-            raise Refusal(_STATUS.get(decision.answer.code, 409), decision.answer.code, decision.answer.message)
+        await self._decided(Maintained(group, on, owner, until))
         async with self._saving:
             try:
                 await asyncio.to_thread(self._inventory.maintained.save, dict(self._maintained()))
@@ -185,8 +178,8 @@ class Reader:
         raise Refusal(
             409,
             "no_such_node",
-            f"there is no other node than {self.node}: looksalive runs alone here, so {group} cannot move to {to}; take "
-            f"it offline here (looksalive offline {group}) and online where it is to be",
+            f"there is no other node than {self.node}: looksalive runs alone here, so {group} cannot move to {to}; "
+            f"take it offline here (looksalive offline {group}) and online where it is to be",
         )
 
     async def plan(self, event: str, target: str) -> PlanReport:
@@ -208,18 +201,22 @@ class Reader:
         return self._inventory.folder.metabase_key(path)
 
     async def _ask(self, event: Asked) -> OperationReport:
+        decision = await self._decided(event)
+        assert isinstance(decision.answer, int)
+        report = self.operation(decision.answer)
+        assert report is not None
+        if decision.wishes:
+            await self._keep(decision.wishes)
+        return report
+
+    async def _decided(self, event: Asked | Maintained) -> Decision:
         try:
             decision = await self._runtime.ask(event)
         except Ended:
             raise Refusal(503, "draining", "looksalive is ending and begins nothing new") from None
         if isinstance(decision.answer, Refused):
             raise Refusal(_STATUS.get(decision.answer.code, 409), decision.answer.code, decision.answer.message)
-        assert decision.answer is not None
-        report = self.operation(decision.answer)
-        assert report is not None
-        if decision.wishes:
-            await self._keep(decision.wishes)
-        return report
+        return decision
 
     async def _keep(self, wishes: dict[ResourceId, bool]) -> None:
         """Make durable what is wanted; a disk that cannot is said, for the verb itself is being carried out."""

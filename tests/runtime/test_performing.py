@@ -11,7 +11,7 @@ import pytest
 from probe.controllers.contract import ControllerError, ServiceSpec
 from probe.controllers.workers import Workers
 from probe.lifecycle import actions
-from probe.lifecycle.events import Event, Found, Started, Stopped
+from probe.lifecycle.events import Event, Found, Started, Stopped, Upgraded
 from probe.lifecycle.world import Record, World
 from probe.metrics import Metrics
 from probe.monitor.monitor import Monitors
@@ -46,6 +46,10 @@ class Recorder:
     async def terminate(self, service: ServiceSpec) -> None:
         """Note a terminate."""
         self.calls.append(f"terminate {service.parameters['version']}")
+
+    async def upgrade(self, service: ServiceSpec) -> None:
+        """Note an upgrade."""
+        self.calls.append(f"upgrade {service.parameters['version']}")
 
     def kill(self, id: ResourceId) -> None:
         """Note a kill."""
@@ -99,7 +103,7 @@ def perform(controller: Recorder, body: Callable[[Performer, World, list[Event]]
 
 
 def test_operations_reach_the_controller_and_are_answered() -> None:
-    """S3: start, stop, terminate and kill reach the service as it was opened; operations answer with their id."""
+    """S3, S53: start, stop, terminate, upgrade and kill reach the service as it was opened; operations answer with their id."""
     controller = Recorder()
 
     def body(performer: Performer, world: World, posted: list[Event]) -> None:
@@ -109,13 +113,15 @@ def test_operations_reach_the_controller_and_are_answered() -> None:
             actions.Start(STORE, OpId(1), Incarnation(5)),
             actions.Stop(STORE, OpId(2)),
             actions.Terminate(STORE, OpId(3)),
+            actions.Upgrade(STORE, OpId(4)),
             actions.Kill(STORE),
         ):
             performer.perform(action, world)
 
     posted = perform(controller, body)
-    assert controller.calls == ["kill evs1/store", "start 1 as 5", "stop 1", "terminate 1"]
-    assert posted == [Started(STORE, OpId(1)), Stopped(STORE, OpId(2)), Stopped(STORE, OpId(3))]
+    assert controller.calls == ["kill evs1/store", "start 1 as 5", "stop 1", "terminate 1", "upgrade 1"]
+    ended = [Started(STORE, OpId(1)), Stopped(STORE, OpId(2)), Stopped(STORE, OpId(3)), Upgraded(STORE, OpId(4))]
+    assert posted == ended
 
 
 def test_opened_again_it_is_what_the_store_says_now() -> None:
