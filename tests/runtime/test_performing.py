@@ -103,7 +103,7 @@ def perform(controller: Recorder, body: Callable[[Performer, World, list[Event]]
 
 
 def test_operations_reach_the_controller_and_are_answered() -> None:
-    """S3, S53: start, stop, terminate, upgrade and kill reach the service as it was opened; operations answer with their id."""
+    """S3, S53: every operation reaches the service as it was opened, and is answered with its id."""
     controller = Recorder()
 
     def body(performer: Performer, world: World, posted: list[Event]) -> None:
