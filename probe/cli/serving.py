@@ -9,12 +9,14 @@ from dataclasses import replace
 from probe.api.app import ApiSettings, Server, make_app, serve
 from probe.api.certificates import Certificates
 from probe.api.limits import Limits, limits_for
-from probe.cli.outside import OutsideSettings
+from probe.cli.outside import CLIENTS_MAX, OutsideSettings
 from probe.cli.settings import RunSettings
 from probe.environment import Environment
 from probe.history.journal import Journal
 from probe.metrics import Metrics
 from probe.runtime import Reader
+
+DESCRIPTORS_KEPT = 1024  # however many clients were asked for
 
 
 async def open_server(
@@ -36,7 +38,8 @@ async def open_server(
 
 
 def _limits(outside: OutsideSettings) -> Limits:
-    """Make the limits; whatever was asked for, half of the descriptors are left to probes."""
+    """Make the limits; where nobody said how many, half of the descriptors are left to probes, else a few."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    clients = max(1, min(outside.clients_max, soft // 2))
+    left = soft // 2 if outside.clients_max == CLIENTS_MAX else soft - DESCRIPTORS_KEPT
+    clients = max(1, min(outside.clients_max, left))
     return replace(limits_for(clients), per_address=outside.connections_per_address)
