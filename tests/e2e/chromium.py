@@ -22,9 +22,9 @@ from tests.e2e.waiting import wait_until
 
 PROGRAM = shutil.which("chromium")
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars",
-    "--remote-debugging-port=0",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+    "--hide-scrollbars", "--remote-debugging-port=0",
 )  # fmt: skip
 STARTS_WITHIN_S = 60.0
 ENDS_WITHIN_S = 20.0
@@ -137,7 +137,7 @@ class Page:
         """Write a picture of the screen and return it."""
         told = await self.call("Page.captureScreenshot", format="png")
         picture = base64.b64decode(told["data"])
-        path.write_bytes(picture)
+        await asyncio.to_thread(path.write_bytes, picture)
         return picture
 
     async def reports(self) -> list[str]:
@@ -150,13 +150,7 @@ async def browsing(profile: Path | None = None) -> AsyncIterator[Page]:
     """Start a Chromium with one tab, and end it."""
     folder = profile or Path(tempfile.mkdtemp(prefix="lachr-"))
     assert PROGRAM is not None
-    process = subprocess.Popen(
-        [PROGRAM, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = _start(PROGRAM, folder)
     try:
         url = await asyncio.to_thread(wait_until, lambda: _socket_url(folder), "Chromium's port", STARTS_WITHIN_S)
         async with aiohttp.ClientSession() as session, session.ws_connect(url, max_msg_size=0) as socket:
@@ -176,6 +170,16 @@ async def browsing(profile: Path | None = None) -> AsyncIterator[Page]:
             process.kill()
             process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(program: str, profile: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _socket_url(folder: Path) -> str | None:

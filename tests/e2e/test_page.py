@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,9 +23,11 @@ TABS_MAX = 60
 ROW = "[...document.querySelectorAll('.resource')].find((row) => row.querySelector('.name a').textContent === %s)"
 WATCH = """
 window.seen = [];
-new MutationObserver((changes) => changes.forEach(({target, oldValue}) => target.matches(".resource")
-    && target.dataset.state !== oldValue && window.seen.push({name: target.querySelector(".name a").textContent, state: target.dataset.state, at: Date.now()})))
-  .observe(document.body, {subtree: true, attributes: true, attributeOldValue: true, attributeFilter: ["data-state"]});
+new MutationObserver((changes) => changes.forEach(({target, oldValue}) => {
+  const {state} = target.dataset;
+  if (!target.matches(".resource") || state === oldValue) return;
+  window.seen.push({name: target.querySelector(".name a").textContent, state, at: Date.now()});
+})).observe(document.body, {subtree: true, attributes: true, attributeOldValue: true, attributeFilter: ["data-state"]});
 """
 
 
@@ -60,7 +62,9 @@ async def _press(page: Page, text: str, within: str = "document") -> None:
     await page.look(f"{button}.click()")
 
 
-async def test_a_kill_is_seen_at_once(service: Service, page: Page) -> None:
+async def test_a_kill_is_seen_at_once(
+    service: Service, page: Page, record_property: Callable[[str, object], None]
+) -> None:
     """A killed service is shown as failed within a second or so, without a reload, and online again when it is."""
     await _overview(page, service)
     await page.look(WATCH)
@@ -69,10 +73,10 @@ async def test_a_kill_is_seen_at_once(service: Service, page: Page) -> None:
     os.kill(pid, signal.SIGKILL)
     seen = await page.until("window.seen.find(({name, state}) => name === 'smtp' && state === 'failed')")
     took_s = seen["at"] / 1000 - killed_at
+    record_property("seen_after_s", round(took_s, 3))
     assert 0 <= took_s < SEEN_WITHIN_S
-    print(f"the page showed the kill after {took_s:.3f} s")
     await page.until(f"{ROW % json.dumps('smtp')}.dataset.state === 'online' && window.seen.at(-1).state === 'online'")
-    assert await page.until(f"{ROW % json.dumps('smtp')}.textContent.includes('restarted 1×')")
+    assert await page.until(f"{ROW % json.dumps('smtp')}.textContent.includes('restarted 1\u00d7')")
     assert {one["name"] for one in await page.look("window.seen")} == {"smtp"}
     assert await page.reports() == []
 
@@ -88,7 +92,7 @@ async def test_when_nobody_answers_the_page_says_so(service: Service, page: Page
 
 
 async def test_an_action_shows_its_plan_and_needs_a_token(service: Service, page: Page) -> None:
-    """Nothing is done before the plan is shown and confirmed; a wrong token does nothing; the right one is asked once."""
+    """Nothing is done before the plan is shown and confirmed; a wrong token does nothing; a right one is kept."""
     await _overview(page, service)
     events, pid = service.events(), service.resource("evs1/pop3")["pid"]
     await page.go(f"{service.url}#/resource/evs1/pop3")

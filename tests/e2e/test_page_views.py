@@ -1,12 +1,12 @@
-"""What the page makes of every kind of picture, in a real Chromium: causes, maintenance, hostile text, sizes, themes."""
+"""What the page makes of every kind of picture, in a real Chromium: causes, hostile text, crowds, sizes, themes."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +35,10 @@ HOSTILE = (
 )
 PATIENT_MS = 60_000
 SIZES = ((390, 844), (1440, 900))
+READY = {
+    "#/": "document.querySelectorAll('.box[data-state]').length === 6",
+    "#/plan/kill/evs1/store": "document.querySelector('.plan')",
+}
 VIEWS = ("#/", "#/resource/evs1/smtp", "#/events", "#/plan/kill/evs1/store", "#/create")
 
 
@@ -48,12 +52,9 @@ class Kept(StaticService):
 
     def groups(self) -> Iterator[GroupReport]:
         """Put the first group in maintenance."""
-        for at, group in enumerate(super().groups()):
-            yield (
-                replace(group, maintenance=MaintenanceReport("alice", WALL, None), storage_groups=3)
-                if not at
-                else group
-            )
+        first, *others = super().groups()
+        yield replace(first, maintenance=MaintenanceReport("alice", WALL, None), storage_groups=3)
+        yield from others
 
 
 class Crowd(StaticService):
@@ -67,8 +68,9 @@ class Crowd(StaticService):
 
 def a_bad_day() -> tuple[ResourceReport, ...]:
     """One group whose store is down with everything on it, and one of everything else."""
-    down = {"reason": Reason.DEPENDENCY_DOWN, "root_cause": STORE, "depends_on": (STORE,)}
-    quiet = {"evidence": "", "age_s": None}
+    down: dict[str, Any] = {"reason": Reason.DEPENDENCY_DOWN, "root_cause": STORE, "depends_on": (STORE,)}
+    quiet: dict[str, Any] = {"evidence": "", "age_s": None}
+    offline: dict[str, Any] = {"state": State.OFFLINE, "desired": State.OFFLINE, "alive": False, **quiet}
     return (
         report("sa", type="system-attendant", controller="none", **quiet),
         failed("store", Reason.NOT_SERVING, type="information-store", evidence="NOT_SERVING", depends_on=(SA,),
@@ -77,7 +79,7 @@ def a_bad_day() -> tuple[ResourceReport, ...]:
         failed("pop3", type="pop3", **down),
         report("imap", type="imap", state=State.ONLINE_PENDING, alive=False, verdict=Outcome.UNKNOWN,
                reason=Reason.NOT_YET, waiting_for=(STORE,), depends_on=(STORE,), **quiet),
-        report("http", type="http", state=State.OFFLINE, desired=State.OFFLINE, alive=False, depends_on=(STORE,), **quiet),
+        report("http", type="http", depends_on=(STORE,), **offline),
         report("smtp-1", "default", evidence="220 mail.example.org ESMTP Postfix (Debian)"),
         report("imap-1", "default", type="imap", verdict=Outcome.UNKNOWN, reason=Reason.PROBER_DESCRIPTORS),
         report("a-name-as-long-as-people-have-them", "default", type="pop3", stale=True, age_s=94.2),
@@ -131,9 +133,7 @@ async def test_hostile_banners_stay_text() -> None:
         for one in resources[:20]:
             service.edge(replace(one, state=State.FAILED, alive=False, verdict=Outcome.FAILED, reason=Reason.EOF))
         await page.until("document.querySelectorAll('.resource[data-state=failed]').length === 20")
-        told = json.loads(
-            await page.look("JSON.stringify([...document.querySelectorAll('code')].map((c) => c.textContent))")
-        )
+        told = await page.look("[...document.querySelectorAll('code')].map((each) => each.textContent)")
         assert {one.evidence for one in resources} <= set(told)
         for view in ("#/events", "#/resource/evs1/r3"):
             await page.go(url + view)
@@ -149,9 +149,8 @@ async def test_a_hundred_thousand_are_paged_and_filtered_by_the_server() -> None
     service = Crowd(*many)
     async with shown(service) as (page, url):
         await page.go(url)
-        await page.until(
-            "document.querySelectorAll('.resource').length === 200 && !document.querySelector('.pager').hidden"
-        )
+        await page.until("document.querySelectorAll('.resource').length === 200", PATIENT_MS)
+        assert await page.look("!document.querySelector('.pager').hidden")
         await page.look("document.querySelector('[data-show=failed]').click()")
         await page.until("document.querySelectorAll('.resource').length === 1", PATIENT_MS)
         assert await page.look("document.querySelector('.resource .name a').textContent") == "r77777"
@@ -177,6 +176,7 @@ async def test_it_fits_and_can_be_read(scheme: str, tmp_path: Path) -> None:
                 await page.go("about:blank")
                 await page.go(url + view)
                 await page.until("link.textContent === 'live'")
+                await page.until(READY.get(view, "true"))
                 name = f"{view.strip('#/').replace('/', '-') or 'overview'}-{scheme}-{width}.png"
                 assert len(await page.shoot(tmp_path / name)) > 5_000
                 assert await page.look("document.documentElement.scrollWidth <= innerWidth"), name
@@ -196,7 +196,8 @@ _FAINT = """(() => {
     }
     return [255, 255, 255];
   };
-  return [...document.querySelectorAll(".word, .owner, .evidence, .reason, .cause, .quiet, .blame p, h2, h3, a, button, dt, dd")]
+  const words = ".word, .owner, .evidence, .reason, .cause, .quiet, .blame p, h2, h3, a, button, dt, dd";
+  return [...document.querySelectorAll(words)]
     .filter((each) => each.innerText && !each.closest("svg, .none, :disabled"))
     .map((each) => {
       const [one, other] = [light(parts(getComputedStyle(each).color)), light(ground(each))].sort((a, b) => b - a);

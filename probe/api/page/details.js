@@ -46,7 +46,7 @@ export function drawStages(stages) {
 const ARROWS = { sent: "→", received: "←" };
 
 export function showTranscripts(transcripts) {
-  if (transcripts.length === 0) return [make("p", "quiet", "It has not failed since looksalive began to ask, so nothing was kept.")];
+  if (transcripts.length === 0) return [make("p", "quiet", "No dialogue of it went wrong since looksalive began to ask, so none was kept.")];
   return transcripts.map((one, at) => {
     const times = one.times > 1 ? `, ${one.times} times in a row` : "";
     const head = `${moment(one.time)}: ${plain(one.reason)}${one.stage ? ` at ${one.stage}` : ""}, ${one.binding}${times}`;

@@ -47,7 +47,7 @@ export function makeGroup(name) {
     root.classList.toggle("resting", maintenance !== null);
     if (maintenance === null) return say(kept, "");
     const left = maintenance.until === null ? "" : `, ${duration(maintenance.until - now_s())} left`;
-    say(kept, `⏸ maintenance by ${maintenance.owner}${left}`);
+    say(kept, `maintenance by ${maintenance.owner}${left}`);
   }
 
   // What follows from the rows as they are: the sentences and the colours of the graph.

@@ -151,7 +151,7 @@ function directoryFacts({ place: where, pending, differences, drift, error }) {
   const words = [pending ? "not told everything yet" : "", differences > 0 ? count(differences, "difference") : "", error ? `cannot be read: ${error}` : ""].filter(Boolean);
   if (words.length === 0) return make("span", "chip", `directory ${where}: the same`);
   const items = drift.map((one) => make("li", "", link(`#/resource/${one.id}`, one.id), ` ${one.kind} ${one.property}: `, make("code", "", shownValue(one.store)), " here, ", make("code", "", shownValue(one.directory)), " there"));
-  return make("details", "chip flagged", make("summary", "", `⚑ directory ${where}: ${words.join(", ")}`), make("ul", "", ...items));
+  return make("details", "chip flagged", make("summary", "", `directory ${where}: ${words.join(", ")}`), make("ul", "", ...items));
 }
 
 const shownValue = (value) => (value === undefined ? "nothing" : JSON.stringify(value));

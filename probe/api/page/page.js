@@ -29,6 +29,7 @@ let lost_at = 0; // when answers stopped coming
 let took_ms = 0;
 let timer = 0;
 let due_at = Infinity; // when the next reload is due
+let stream = null;
 let loading = null; // the view that is being loaded
 
 function open() {
@@ -100,8 +101,11 @@ function showLink() {
   else say(link, `no answer for ${duration((Date.now() - loaded_at) / 1000)}: what you see is old`);
 }
 
+// A browser has six connections to a server for all its tabs: one that is not to be seen gives its stream back, and a
+// page that is kept for "back" too.
 function follow() {
-  const stream = new EventSource("/api/v1/stream");
+  if (stream !== null || document.hidden) return;
+  stream = new EventSource("/api/v1/stream");
   stream.onopen = () => reloadIn(RELOAD_SOON_MS); // what happened while we were away is in the status
   stream.onmessage = (message) => {
     view.edge?.(JSON.parse(message.data));
@@ -110,7 +114,18 @@ function follow() {
   stream.addEventListener("overrun", () => reloadIn(RELOAD_SOON_MS));
 }
 
-document.addEventListener("visibilitychange", () => document.hidden || load());
+function leave() {
+  stream?.close();
+  stream = null;
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return leave();
+  follow();
+  load();
+});
+window.addEventListener("pagehide", leave);
+window.addEventListener("pageshow", follow);
 window.addEventListener("hashchange", open);
 setInterval(() => {
   view.tick?.();
