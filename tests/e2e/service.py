@@ -28,7 +28,7 @@ LONG_POLL_S = 1.0
 REQUEST_S = 10.0
 SHOWN_CHARS = 6000
 
-READY_LINE = re.compile(r"^looksalive ready (http://\S+/)$", re.MULTILINE)
+READY_LINE = re.compile(r"^looksalive ready (https?://\S+/)$", re.MULTILINE)
 
 Found = TypeVar("Found")
 Resource = dict[str, Any]
