@@ -70,8 +70,11 @@ def assert_only_the_store_failed(found: list[Event], reasons: tuple[str, ...]) -
 
 
 def assert_back_in_order(found: list[Event]) -> None:
-    """Nobody above begins before the store is online again."""
-    online = when(found, STORE, "online")
+    """All above are down before the store begins again, and nobody above begins before it is online."""
+    begun, online = when(found, STORE, "online-pending"), when(found, STORE, "online")
+    stopped = [each["seq"] for each in found if each["id"] in ABOVE and each["to"] == "offline"]
+    assert stopped
+    assert max(stopped) < begun
     for id in ABOVE:
         assert when(found, id, "online-pending") > online, id
         assert when(found, id, "online") > online, id
