@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
+from probe.api.page import MEDIA
+from probe.resources.types import TYPES
 from probe.values import Reason, ResourceId
 from tests.api.conftest import Opener
 from tests.api.service import StaticService, failed, report
 
-PARTS = {"page.js": "text/javascript", "page.css": "text/css", "icon.svg": "image/svg+xml"}
+PARTS = {name: media for media, names in MEDIA.items() for name in names}
+SCRIPTS = MEDIA["text/javascript"]
 
 
 async def test_the_page_needs_nothing_inline_and_nothing_from_elsewhere(opened: Opener) -> None:
@@ -41,16 +45,81 @@ async def test_no_other_file_is_served(opened: Opener, name: str) -> None:
     assert (await (await opened()).get(f"/page/{name}"))[0] == 404
 
 
-async def test_the_script_never_writes_markup(opened: Opener) -> None:
+@pytest.mark.parametrize("name", SCRIPTS)
+async def test_no_script_writes_markup(opened: Opener, name: str) -> None:
     """Text reaches the document as text only: none of the ways that parse markup or run a string is used."""
-    _, _, body = await (await opened()).get("/page/page.js")
-    script = body.decode()
-    assert not re.search(
-        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|createContextual"
-        r"|setAttribute\(\s*[\"'](?:on|style|src|srcdoc|href)",
-        script,
+    _, _, body = await (await opened()).get(f"/page/{name}")
+    found = re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|setHTML|document\.write|\beval\b|new Function|DOMParser"
+        r"|createContextual|srcdoc|trustedTypes|setAttribute\(\s*[\"'](?:on|style|src|href)|\.style\b"
+        r"|localStorage|sessionStorage|document\.cookie|https?://(?!www\.w3\.org/2000/svg)",
+        body.decode(),
     )
-    assert "textContent" in script
+    assert found is None, found
+
+
+async def test_every_part_is_asked_for(opened: Opener) -> None:
+    """From the page one comes to every script and style that is served, and to nothing that is not."""
+    api = await opened()
+    _, _, body = await api.get("/", Accept="text/html")
+    found = set(re.findall(r'"/page/([^"]+)"', body.decode()))
+    waiting = [name for name in found if name.endswith(".js")]
+    while waiting:
+        _, _, script = await api.get(f"/page/{waiting.pop()}")
+        fresh = set(re.findall(r'from "\./([^"]+)"', script.decode())) - found
+        waiting += fresh
+        found |= fresh
+    assert found == set(PARTS)
+
+
+async def test_a_groups_graph(opened: Opener) -> None:
+    """A group's boxes are its resources and the providers that it has elsewhere; the lines and words name both ends."""
+    store, mta = ResourceId("evs1", "store"), ResourceId("evs2", "mta")
+    service = StaticService(report("store"), report("smtp", depends_on=(store, mta)), report("x", "evs2"))
+    code, _, body = await (await opened(service)).get("/api/v1/groups/evs1/graph")
+    graph = json.loads(body)
+    assert code == 200
+    assert [(box["id"], box["layer"]) for box in graph["boxes"]] == [
+        ("evs1/store", 0),
+        ("evs2/mta", 0),
+        ("evs1/smtp", 1),
+    ]
+    assert {(line["from"], line["to"]) for line in graph["lines"]} == {(str(one), "evs1/smtp") for one in (store, mta)}
+    assert "evs1/smtp needs evs1/store and evs2/mta" in graph["text"]
+
+
+async def test_a_graph_that_nobody_could_read_is_refused(opened: Opener) -> None:
+    """A crowd is no picture: it says so and has no boxes; a group that is not there is 404."""
+    api = await opened(StaticService(*(report(f"r{number}") for number in range(500))))
+    _, _, body = await api.get("/api/v1/groups/evs1/graph")
+    graph = json.loads(body)
+    assert (graph["boxes"], graph["lines"]) == ([], [])
+    assert "too much for a picture" in graph["refused"]
+    assert (await api.get("/api/v1/groups/nobody/graph"))[0] == 404
+
+
+async def test_the_types_are_the_table(opened: Opener) -> None:
+    """S10: every type with every parameter it can be told, and the controllers, those that run programs marked."""
+    _, _, body = await (await opened()).get("/api/v1/types")
+    told = json.loads(body)
+    assert {one["name"]: [each["name"] for each in one["parameters"]] for one in told["types"]} == {
+        name: [each.name for each in row.parameters] for name, row in TYPES.items()
+    }
+    assert {one["name"] for one in told["controllers"] if one["local"]} == {"process", "exec", "ocf"}
+
+
+async def test_the_stages_of_the_last_probe(opened: Opener) -> None:
+    """The stages come in their order; a resource without any has none; one that is not there is 404."""
+    service = StaticService(report("smtp"), report("sa"))
+    service.staged[ResourceId("evs1", "smtp")] = (("connect", 0.0001234567), ("banner", 0.5))
+    api = await opened(service)
+    _, _, body = await api.get("/api/v1/resources/evs1/smtp/stages")
+    assert json.loads(body) == {
+        "id": "evs1/smtp",
+        "stages": [{"stage": "connect", "seconds": 0.000123}, {"stage": "banner", "seconds": 0.5}],
+    }
+    assert json.loads((await api.get("/api/v1/resources/evs1/sa/stages"))[2])["stages"] == []
+    assert (await api.get("/api/v1/resources/evs1/nobody/stages"))[0] == 404
 
 
 @pytest.mark.parametrize(
