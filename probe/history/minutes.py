@@ -23,7 +23,7 @@ MINUTE_S = 60
 MINUTES_MAX = 24 * 60
 KEPT_BYTES_MAX = 32 * 1024 * 1024  # of all minutes; so much for 1,000 resources all day, for 100,000 some 20 minutes
 ROSTER_BYTES = 120  # about, of each name in a roster
-RESOURCES_PER_SLICE = 1000  # gathered before the loop breathes
+RESOURCES_PER_SLICE = 500  # gathered before the loop breathes
 COUNT_MAX = 0xFFFF
 ROW = Struct("<HHHff")  # ok, failed, unknown, mean and largest seconds of the good answers
 
@@ -107,7 +107,7 @@ class Minutes:
         numbers = self._metrics.resources
         keys = list(numbers)
         if keys != self._keys:
-            self._roster = Roster.of(map(str, keys))
+            self._roster = await self._call_over(keys)
             self._keys = keys
         rows = bytearray(ROW.size * len(keys))
         for begin in range(0, len(keys), RESOURCES_PER_SLICE):
@@ -143,6 +143,15 @@ class Minutes:
             )
         times = range(first, running + 1, MINUTE_S)
         return [found.get(time) or Bucket(time, 0, 0, 0, None, None) for time in times]
+
+    async def _call_over(self, keys: list[ResourceId]) -> Roster:
+        """Number the resources, in slices as well."""
+        index: dict[str, int] = {}
+        for begin in range(0, len(keys), RESOURCES_PER_SLICE):
+            for at, key in enumerate(keys[begin : begin + RESOURCES_PER_SLICE], begin):
+                index[str(key)] = at
+            await self._clock.sleep(0)
+        return Roster(tuple(index), index)
 
     def _keep(self, minute: Minute) -> None:
         if len(self._kept) == MINUTES_MAX:

@@ -109,11 +109,13 @@ async def test_minutes_are_gathered_when_they_are_over() -> None:
 
 
 async def test_many_are_gathered_in_slices() -> None:
-    """Between two thousand resources the loop runs on."""
+    """Between five hundred resources the loop runs on, while they are numbered and while they are gathered."""
     clock = SteppedClock(START)
-    minutes = Minutes(clock, counted(*(ResourceId("g", f"r{at}") for at in range(2500))))
+    minutes = Minutes(clock, counted(*(ResourceId("g", f"r{at}") for at in range(1200))))
     await minutes.gather(START)
-    assert clock.slept == [0, 0, 0]
+    assert clock.slept == [0] * 6
+    await minutes.gather(START + 60)
+    assert clock.slept == [0] * 9, "numbered once"
 
 
 def test_the_memory_has_a_bound() -> None:
