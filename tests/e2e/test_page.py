@@ -35,7 +35,7 @@ new MutationObserver((changes) => changes.forEach(({target, oldValue}) => {
 def service(folder: Path) -> Iterator[Service]:
     """A demo that has everything online and knows one operator."""
     tokens = folder / "tokens"
-    tokens.write_text(f"alice:operator:{hashlib.sha256(TOKEN.encode()).hexdigest()}\n")
+    tokens.write_text(f"alice:admin:{hashlib.sha256(TOKEN.encode()).hexdigest()}\n")
     with Service(folder / "store", "--token-file", str(tokens), command="demo") as demo:
         demo.wait_all_alive()
         yield demo
@@ -111,7 +111,8 @@ async def test_an_action_shows_its_plan_and_needs_a_token(service: Service, page
     assert "done" in await page.until("document.querySelector('dialog .done')?.innerText")
     assert service.wait_for_another_process("evs1/pop3", pid)["restarts"] == 0
     await _press(page, "Close", "document.querySelector('dialog')")
-    await _press(page, "offline")
+    button = "[...document.querySelectorAll('.verbs button')].find((one) => one.textContent === 'offline')"
+    assert await page.look(f"{button}.click() || document.querySelector('dialog .primary').disabled"), "no plan yet"
     await page.until("document.querySelector('dialog .steps')")
     assert await page.look("document.querySelector('dialog .token').hidden")
     await _press(page, "Do it", "document.querySelector('dialog')")
@@ -133,6 +134,36 @@ async def test_without_a_token_file_the_page_says_how_to_switch_control_on(folde
         await _press(page, "Do it", "document.querySelector('dialog')")
         assert "--token-file" in await page.until("document.querySelector('dialog .refused')?.innerText")
         assert demo.events() == events
+
+
+async def test_making_a_resource(service: Service, page: Page) -> None:
+    """The wizard shows what will be asked for; a program over the network is refused with the command line for it."""
+    await page.go(f"{service.url}#/create")
+    await page.until("document.querySelector('.wizard select')?.value === 'smtp'")
+    binding = service.get("/api/v1/metabase/smtp/1").json["properties"]["bindings"][0]
+    await page.look(_FILL % json.dumps(["evs1", "extra", binding]))
+    await _press(page, "Show what will be asked for")
+    body = json.loads(await page.until("document.querySelector('dialog pre')?.textContent"))
+    assert body == {"type": "smtp", "parameters": {}, "server": {"bindings": [binding]}}
+    assert "evs1/extra" not in service.resources()
+    await page.type(TOKEN)
+    await _press(page, "Do it", "document.querySelector('dialog')")
+    assert "evs1/extra" in await page.until("document.querySelector('dialog .done')?.innerText")
+    service.wait_for("evs1/extra", state="online")
+    await _press(page, "Close", "document.querySelector('dialog')")
+    await page.look(_FILL % json.dumps(["evs1", "another", binding]))
+    await page.look("[...document.querySelectorAll('select')].at(-1).value = 'process'")
+    await page.look("[...document.querySelectorAll('select')].at(-1).dispatchEvent(new Event('change'))")
+    command = "[...document.querySelectorAll('.question')].find((one) => one.innerText.startsWith('command'))"
+    await page.until(command)
+    await page.look(f"{command}.querySelector('input').value = '[\"/bin/true\"]'")
+    await _press(page, "Show what will be asked for")
+    await page.until("document.querySelector('dialog pre')?.textContent.includes('/bin/true')")
+    await _press(page, "Do it", "document.querySelector('dialog')")
+    assert "looksalive create smtp evs1/another" in await page.until(
+        "document.querySelector('dialog .refused')?.innerText"
+    )
+    assert "evs1/another" not in service.resources()
 
 
 async def test_what_if(service: Service, page: Page) -> None:
@@ -194,3 +225,7 @@ _FOCUSED = """(() => {
     shown: at.matches(".box") ? parseFloat(style.strokeWidth) > 2 : style.outlineStyle !== "none",
   };
 })()"""
+
+_FILL = """%s.forEach((text, at) => {
+  document.querySelectorAll(".wizard input:not([type=checkbox])")[at].value = text;
+})"""

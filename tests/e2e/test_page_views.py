@@ -107,7 +107,7 @@ async def test_the_cause_is_said_in_a_sentence() -> None:
     async with shown(service) as (page, url):
         await page.go(url)
         blame = await page.until("document.querySelector('.blame')?.innerText")
-        assert blame == "smtp and pop3 are down because store is (not serving, restarts used up)."
+        assert blame == "smtp, pop3 and imap are down because store is (not serving, restarts used up)."
         await page.until("document.querySelectorAll('.box').length === 6")
         states = await page.look("[...document.querySelectorAll('.box .word')].map((word) => word.textContent)")
         assert sorted(states) == ["failed", "failed", "failed", "offline", "online", "online-pending"]

@@ -60,8 +60,8 @@ async function fill(strip) {
   }
   const known = history.buckets.some((bucket) => kindOf(bucket) !== "silent");
   strip.root.classList.toggle("empty", !known);
-  if (history.buckets.length === 0) strip.root.replaceChildren(make("span", "quiet", "no history is kept"));
-  else strip.root.replaceChildren(drawStrip(history.buckets));
+  if (history.buckets.length > 0) strip.root.replaceChildren(drawStrip(history.buckets));
+  else strip.root.replaceChildren(...(strip.minutes === MINUTES ? [] : [make("span", "quiet", "no history is kept")]));
 }
 
 export function kindOf({ ok, failed, unknown }) {

@@ -69,9 +69,10 @@ export function causes(resources) {
   const blamed = new Map();
   const byId = new Map(resources.map((told) => [told.id, told]));
   for (const told of resources) {
-    if (told.root_cause === null || told.root_cause === told.id || told.state === "online") continue;
-    if (!blamed.has(told.root_cause)) blamed.set(told.root_cause, []);
-    blamed.get(told.root_cause).push(nameOf(told.id));
+    const cause = told.state === "online" ? null : told.root_cause ?? awaited(told, byId);
+    if (cause === null || cause === told.id) continue;
+    if (!blamed.has(cause)) blamed.set(cause, []);
+    blamed.get(cause).push(nameOf(told.id));
   }
   for (const told of resources) if (told.state === "failed" && !isCaused(told) && !blamed.has(told.id)) blamed.set(told.id, []);
   return [...blamed].map(([cause, names]) => {
@@ -80,6 +81,12 @@ export function causes(resources) {
     if (names.length === 0) return { cause, before: "", behind: ` is down${because}.` };
     return { cause, before: `${list(names)} ${names.length === 1 ? "is" : "are"} down because `, behind: ` is${because}.` };
   });
+}
+
+// Who waits for what has failed is down because of it, though nothing was ever asked of it.
+function awaited(told, byId) {
+  const provider = told.desired === "online" && told.waiting_for.map((id) => byId.get(id)).find((one) => one?.state === "failed");
+  return provider ? provider.root_cause ?? provider.id : null;
 }
 
 const isCaused = (told) => told.root_cause !== null && told.root_cause !== told.id;
