@@ -111,6 +111,14 @@ def providers_online(draft: Draft, record: Record) -> bool:
     )
 
 
+def stands_on_a_start(draft: Draft, record: Record) -> bool:
+    """Whether something below it is only starting, and nothing there is down: nobody can expect it to answer yet."""
+    below = [provider for id in provider_ids(draft, record.id) if (provider := draft.record(id)) is not None]
+    return any(provider.state is State.ONLINE_PENDING for provider in below) and not any(
+        provider.state is State.FAILED or told_to_stop(draft, provider) for provider in below
+    )
+
+
 def is_occupied(draft: Draft, record: Record) -> bool:
     """Whether something of it may still run that we would stop, so that its providers have to wait."""
     if not record.spec.acts or (draft.decision.draining and not record.spec.ours_to_stop):

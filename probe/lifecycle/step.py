@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from probe.lifecycle import blame, collateral, configure, maintenance, operations, requests, upgrading
+from probe.lifecycle import blame, collateral, configure, graph, maintenance, operations, requests, upgrading
 from probe.lifecycle.actions import Action, FailOver
 from probe.lifecycle.draft import Draft
 from probe.lifecycle.events import (
@@ -179,7 +179,8 @@ def _probed(draft: Draft, event: Probed | Suspected) -> None:
         case State.ONLINE_PENDING, True if record.phase is Phase.CONFIRMING:
             operations.ready(draft, record, draft.trigger, verdict.evidence)
         case State.ONLINE_PENDING, False if not record.spec.acts:
-            operations.fail(draft, record, verdict, draft.trigger)
+            if not graph.stands_on_a_start(draft, record):  # else the sweep tells it again, should it stay so
+                operations.fail(draft, record, verdict, draft.trigger)
         case State.ONLINE, False:
             blame.fail_or_hold(draft, record, verdict)
         case State.ONLINE, True if record.held is not None:
