@@ -22,7 +22,7 @@ from probe.resources.creation import Wanted
 from probe.resources.reading import Parameter, Reading, did_you_mean
 from probe.resources.types import TYPES
 
-CONTROLLER_EXAMPLE = "systemd:dovecot.service, 'process:/usr/sbin/postfix start-fg', none, or an object"
+CONTROLLER_EXAMPLE = "systemd:dovecot.service, 'process:/usr/sbin/dovecot -F', none, or an object"
 
 
 class BadWord(ValueError):

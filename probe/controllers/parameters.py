@@ -42,7 +42,7 @@ def process_parameters(parameters: Mapping[str, object]) -> ProcessParameters:
     reading = Reading(parameters)
     reading.unknown_keys(each.name for each in PROCESS_PARAMETERS)
     read = ProcessParameters(
-        command=reading.argv("command", '["/usr/sbin/postfix", "start-fg"]'),
+        command=reading.argv("command", '["/usr/lib/postfix/sbin/master", "-c", "/etc/postfix", "-s"]'),
         kill_after_s=reading.seconds("kill_after_s", KILL_AFTER_S, 0, KILL_AFTER_S_MAX),
         output=_output(reading),
         environment=_environment(reading),

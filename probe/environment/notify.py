@@ -23,7 +23,7 @@ VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 log = logging.getLogger(__name__)
 
 
-class ServiceManager:
+class Supervision:
     """The manager that started us, or nobody."""
 
     def __init__(self, clock: Clock, environment: MutableMapping[str, str]) -> None:

@@ -91,9 +91,7 @@ def test_the_group_comes_up_in_order_and_mends_its_address(namespace: str, folde
             assert ADDRESS in ip("-n", namespace, "address", "show", "dev", INTERFACE)
             assert service.failures("evs1/ip") == [("online", "address_missing")]
             assert service.metric("probe_failures_total", resource="ip", reason="address_missing") >= 1
-        assert ADDRESS in ip(
-            "-n", namespace, "address", "show", "dev", INTERFACE
-        )  # no child of ours
+        assert ADDRESS in ip("-n", namespace, "address", "show", "dev", INTERFACE)  # no child of ours
         assert (folder / "hosts").read_text("ascii").startswith(HOSTS)
 
     inside(namespace, body)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from probe.environment.clock import LoopClock
-from probe.environment.notify import ServiceManager
+from probe.environment.notify import Supervision
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def test_ready_reloading_stopping(listening: tuple[socket.socket, str]) ->
     """Each is one message; a reload carries the monotonic time; the variables are taken from our children."""
     manager, path = listening
     environment = {"NOTIFY_SOCKET": path, "HOME": "/"}
-    ours = ServiceManager(LoopClock(), environment)
+    ours = Supervision(LoopClock(), environment)
     assert environment == {"HOME": "/"}
     ours.ready("serving at http://127.0.0.1:9810/\nREADY=0")
     assert await heard(manager) == ["READY=1", "STATUS=serving at http://127.0.0.1:9810/ READY=0"]
@@ -48,14 +48,12 @@ async def test_ready_reloading_stopping(listening: tuple[socket.socket, str]) ->
 
 
 @pytest.mark.parametrize(("pid", "wanted"), [(str(os.getpid()), True), ("1", False), ("", True)])
-async def test_the_watchdog_is_fed_from_the_loop(
-    listening: tuple[socket.socket, str], pid: str, wanted: bool
-) -> None:
+async def test_the_watchdog_is_fed_from_the_loop(listening: tuple[socket.socket, str], pid: str, wanted: bool) -> None:
     """A loop that runs says so twice in the time the manager gives it, if it is us whom the manager means."""
     manager, path = listening
     manager.settimeout(10 if wanted else 0.5)
     environment = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "100000", "WATCHDOG_PID": pid}
-    ours = ServiceManager(LoopClock(), environment)
+    ours = Supervision(LoopClock(), environment)
     ours.ready("up")
     assert (await heard(manager))[0] == "READY=1"
     if wanted:
@@ -72,7 +70,7 @@ async def test_an_abstract_name(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + name)
         manager.settimeout(10)
-        ours = ServiceManager(LoopClock(), {"NOTIFY_SOCKET": "@" + name})
+        ours = Supervision(LoopClock(), {"NOTIFY_SOCKET": "@" + name})
         ours.stopping()
         assert await heard(manager) == ["STOPPING=1"]
         ours.close()
@@ -82,7 +80,7 @@ async def test_an_abstract_name(tmp_path: Path) -> None:
 async def test_nobody_listens(path: str, caplog: pytest.LogCaptureFixture) -> None:
     """Without a manager nothing happens; one that is gone is logged once, and we go on."""
     caplog.set_level(logging.WARNING)
-    ours = ServiceManager(LoopClock(), {"NOTIFY_SOCKET": path} if path else {})
+    ours = Supervision(LoopClock(), {"NOTIFY_SOCKET": path} if path else {})
     assert ours.listens is path.startswith("/")
     ours.ready("up")
     ours.reloading()

@@ -96,8 +96,14 @@ def without_the_long_one() -> str:
         ("for: 1m", "for: 0s"),
         ("looksalive_resource_state{state", "0 * looksalive_resource_state{state"),
         ("              unless on (job, instance) looksalive_draining == 1\n", ""),
-        ("              unless on (job, instance, group) looksalive_group_maintenance == 1\n          )", "          )"),
-        ("            unless on (job, instance, group) looksalive_group_maintenance == 1\n        labels", "        labels"),
+        (
+            "              unless on (job, instance, group) looksalive_group_maintenance == 1\n          )",
+            "          )",
+        ),
+        (
+            "            unless on (job, instance, group) looksalive_group_maintenance == 1\n        labels",
+            "        labels",
+        ),
         (" and on (job, instance) last_over_time(looksalive_build_info[1h])", ""),
         (" and looksalive_storage_groups_max > 0", ""),
         (" or looksalive_directory_pending == 1", ""),
