@@ -107,6 +107,7 @@ class _Reader:
                 async with asyncio.timeout(keep_alive_s):
                     event = await feed.next()
             except TimeoutError:
+                await self._api.turnstile.enter()  # readers that came together are silent together
                 await send(self._request, self._response, b": keep-alive\n\n")
                 continue
             if self._seen is None or event.seq > self._seen:

@@ -12,6 +12,7 @@ import aiohttp
 
 from probe.cli.errors import Garbled, Refused, Unreachable
 from probe.cli.output import safe
+from probe.secret import Secret
 
 RESPONSE_BYTES_MAX = 64 * 1024 * 1024  # the whole status of 100,000 resources is about 50 MB
 READ_BYTES = 64 * 1024
@@ -22,10 +23,10 @@ CONNECT_TIMEOUT_S = 5.0
 class Client:
     """One service and, where control is wanted, the token for it."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, token: str | None) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, token: Secret[str] | None) -> None:
         self._session = session
         self._url = url
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
 
     async def ask(self, path: str, query: Mapping[str, str] | None = None, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
         """GET a JSON document. Raises ServiceError."""
@@ -104,7 +105,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 @asynccontextmanager
-async def connected(url: str, token: str | None = None) -> AsyncIterator[Client]:
+async def connected(url: str, token: Secret[str] | None = None) -> AsyncIterator[Client]:
     """Open a client for the service at `url`; nothing is sent yet."""
     limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S)  # the whole is bounded in `_talk`
     async with aiohttp.ClientSession(timeout=limits, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()) as session:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from probe.cli.arguments import EXIT_CANNOT_ASK, EXIT_FAILED
 from probe.cli.errors import Refused, ServiceError
 from probe.cli.output import complain, print_json
+from probe.secret import Secret
 
 if TYPE_CHECKING:
     from probe.cli.client import Client
@@ -143,7 +144,7 @@ def _url(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> str:
         parser.error(f"{'--url' if arguments.url else 'LOOKSALIVE_URL'}: {error}")
 
 
-def _token(arguments: argparse.Namespace, parser: argparse.ArgumentParser, *, control: bool) -> str | None:
+def _token(arguments: argparse.Namespace, parser: argparse.ArgumentParser, *, control: bool) -> Secret[str] | None:
     """Read the token. Reading is open: without `control` only the flag counts, as beside the service the variable may
     well name the service's own file of hashes."""
     from probe.environment.files import RealFiles
@@ -153,7 +154,7 @@ def _token(arguments: argparse.Namespace, parser: argparse.ArgumentParser, *, co
         return None
     where = "--token-file" if arguments.token_file else "LOOKSALIVE_TOKEN_FILE"
     try:
-        return token_from(RealFiles().read(path, TOKEN_BYTES_MAX), path)
+        return Secret(token_from(RealFiles().read(path, TOKEN_BYTES_MAX), path))
     except OSError as error:
         parser.error(f"{where}: cannot read {path}: {error.strerror or error}")
     except ValueError as error:

@@ -35,6 +35,7 @@ from probe.directory.messages import (
 )
 from probe.directory.names import escape_value, read_values, split_dn, write_values
 from probe.environment.streams import Streams
+from probe.secret import Secret
 from probe.values import ResourceId
 
 TIMEOUT_S = 10.0  # of connecting with bind and TLS, and of each request
@@ -63,7 +64,7 @@ class LdapPlace:
     starttls: bool = False
     ca_file: str | None = None  # None: the system's authorities
     bind_dn: str = ""  # "": anonymous
-    password: str = field(default="", repr=False)
+    password: Secret[str] = field(default_factory=lambda: Secret(""))
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -165,7 +166,7 @@ class LdapDirectory:
             elif place.starttls:
                 session.start_tls(place.host, place.ca_file)
             if place.bind_dn:
-                session.bind(place.bind_dn, place.password)
+                session.bind(place.bind_dn, place.password.reveal())
         except BaseException:
             session.close()
             raise

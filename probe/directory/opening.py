@@ -12,6 +12,7 @@ from probe.directory.ldap import LdapDirectory, LdapPlace
 from probe.directory.names import split_dn
 from probe.directory.settings import EMBEDDED, DirectorySettings
 from probe.environment.streams import Streams
+from probe.secret import Secret
 
 __all__ = ["DirectorySettings", "open_directory", "parse_url"]
 
@@ -39,7 +40,9 @@ def open_directory(
                 f"the password would go to {host} in clear; use ldaps:// or --directory-starttls required"
             )
         password = _read_password(files, settings.password_file)
-    place = LdapPlace(host, port, base, tls, settings.starttls, settings.ca_file, settings.bind_dn or "", password)
+    place = LdapPlace(
+        host, port, base, tls, settings.starttls, settings.ca_file, settings.bind_dn or "", Secret(password)
+    )
     return LdapDirectory(streams, place)
 
 

@@ -22,6 +22,7 @@ from probe.notify.alerts import Alerts, Notice
 from probe.notify.payload import SIGNATURE_HEADER, encode, sign
 from probe.notify.settings import WebhookSettings
 from probe.notify.told import ToldFile
+from probe.secret import Secret
 
 SEND_TIMEOUT_S = 10.0
 KEEP_TIMEOUT_S = 5.0
@@ -116,7 +117,7 @@ class Webhook:
         with contextlib.suppress(OSError, WebhookError):  # the last good secret stays in force
             self._secret = self._read_secret()
         if self._secret is not None:
-            headers[SIGNATURE_HEADER] = sign(body, self._secret, wall)
+            headers[SIGNATURE_HEADER] = sign(body, self._secret.reveal(), wall)
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 answer = await self._environment.http.ask(
@@ -151,7 +152,7 @@ class Webhook:
         except OSError as error:  # a TimeoutError is one
             _log.warning("what the webhook was told cannot be kept: %s", error.strerror or "the disk does not answer")
 
-    def _read_secret(self) -> bytes | None:
+    def _read_secret(self) -> Secret[bytes] | None:
         """Read the secret, which may be changed at any time. Raises OSError, WebhookError."""
         path = self._settings.secret_file
         if path is None:
@@ -159,7 +160,7 @@ class Webhook:
         secret = self._environment.files.read(path, SECRET_BYTES_MAX).partition(b"\n")[0].strip()
         if len(secret) < SECRET_BYTES_MIN:
             raise WebhookError(f"the secret in {path} is shorter than {SECRET_BYTES_MIN} bytes; `openssl rand -hex 32`")
-        return secret
+        return Secret(secret)
 
 
 def open_webhook(

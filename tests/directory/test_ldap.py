@@ -14,6 +14,7 @@ from probe.directory.names import Several
 from probe.directory.opening import DirectorySettings, open_directory
 from probe.environment.files import RealFiles
 from probe.environment.streams import RealStreams
+from probe.secret import Secret
 from probe.values import ResourceId
 from tests.directory.slapd import ADMIN, BASE, PASSWORD, READER, Slapd
 from tests.e2e.servers.certificates import Authority
@@ -30,7 +31,7 @@ TIMEOUT_S = 20.0
 def admin(slapd: Slapd, **changed: object) -> LdapDirectory:
     """The directory as the administrator sees it."""
     values: dict[str, object] = {"host": "127.0.0.1", "port": slapd.port, "base": BASE}
-    values |= {"bind_dn": ADMIN, "password": PASSWORD} | changed
+    values |= {"bind_dn": ADMIN, "password": Secret(PASSWORD)} | changed
     return LdapDirectory(RealStreams(), LdapPlace(**values), TIMEOUT_S)  # type: ignore[arg-type] # named in the test
 
 
@@ -161,7 +162,7 @@ def test_restarted_between_two_calls(slapd: Slapd) -> None:
 
 def test_a_server_that_hangs(slapd: Slapd) -> None:
     """A stopped server is an error in time, not a hang; afterwards it is asked on a new connection."""
-    place = LdapPlace("127.0.0.1", slapd.port, BASE, bind_dn=ADMIN, password=PASSWORD)
+    place = LdapPlace("127.0.0.1", slapd.port, BASE, bind_dn=ADMIN, password=Secret(PASSWORD))
     directory = LdapDirectory(RealStreams(), place, timeout_s=0.5)
     directory.put(OBJECT)
     slapd.signal(signal.SIGSTOP)
@@ -195,7 +196,7 @@ def test_tls(slapd: Slapd, authority: Authority, starttls: bool) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"password": "wrong"}, "result 49.*--directory-bind-dn"),
+        ({"password": Secret("wrong")}, "result 49.*--directory-bind-dn"),
         ({"bind_dn": READER}, "result 50.*let the bind DN write"),
         ({"base": "ou=nobody,dc=example,dc=org"}, "result 32.*add the base"),
         ({"base": "dc=example,dc=com"}, "result (10|32|53)"),
@@ -207,7 +208,7 @@ def test_refusals_say_the_mend(slapd: Slapd, changed: dict[str, object], message
     with pytest.raises(DirectoryError, match=message) as caught:
         directory.put(OBJECT)
     assert PASSWORD not in str(caught.value)
-    assert PASSWORD not in repr(LdapPlace("h", 1, BASE, password=PASSWORD))
+    assert PASSWORD not in repr(LdapPlace("h", 1, BASE, password=Secret(PASSWORD)))
 
 
 def test_anybody_may_read(slapd: Slapd, tmp_path: Path) -> None:

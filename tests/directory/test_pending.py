@@ -15,6 +15,7 @@ from probe.directory.drift import compare
 from probe.directory.ldap import LdapDirectory, LdapPlace
 from probe.directory.pending import PENDING_FILE, Pending, object_of, objects_of
 from probe.environment.streams import RealStreams
+from probe.secret import Secret
 from probe.values import ResourceId
 from tests.directory.slapd import ADMIN, BASE, PASSWORD, Slapd
 from tests.directory.worlds import FailingAt, Shelf
@@ -139,7 +140,9 @@ class _KilledAt(LdapDirectory):
     """Kills the server before a change of that number."""
 
     def __init__(self, slapd: Slapd, number: int) -> None:
-        super().__init__(RealStreams(), LdapPlace("127.0.0.1", slapd.port, BASE, bind_dn=ADMIN, password=PASSWORD))
+        super().__init__(
+            RealStreams(), LdapPlace("127.0.0.1", slapd.port, BASE, bind_dn=ADMIN, password=Secret(PASSWORD))
+        )
         self._slapd, self._left = slapd, number
 
     def _count(self) -> None:
