@@ -177,6 +177,9 @@ async def test_what_if(service: Service, page: Page) -> None:
         "One alert: evs1/store (process gone); down because of it: evs1/smtp, evs1/pop3, evs1/imap and evs1/http."
     )
     assert await page.look("document.querySelectorAll('.fate').length") == 5
+    await page.go(f"{service.url}#/plan/node-down")
+    place = await page.until("document.querySelector('.fate a')?.hash === '#/group/evs1' && view.innerText")
+    assert "no other node" in place
     assert service.events() == events
     assert await page.reports() == []
 

@@ -14,7 +14,9 @@ const EVENTS = [
   ["terminate", "I terminate it"],
   ["upgrade", "I upgrade it"],
   ["drain", "the stops to come are planned"],
+  ["node-down", "this node dies"],
 ];
+const OF_ALL = ["drain", "node-down"]; // they have no target
 const VERBS = ["online", "offline", "restart", "terminate", "upgrade"];
 const OF_GROUPS = ["online", "offline"];
 const TARGETS_LISTED = 500;
@@ -42,7 +44,7 @@ export function openPlan(root, argument) {
   root.append(make("h2", "", "What if"), make("p", "lead", "Suppose that something happens, and read what would follow, step by step. Nothing is done."), form, answer);
 
   const showTarget = () => {
-    target.disabled = event.value === "drain";
+    target.disabled = OF_ALL.includes(event.value);
   };
   event.addEventListener("change", showTarget);
   showTarget();
@@ -50,7 +52,7 @@ export function openPlan(root, argument) {
   async function tell() {
     answer.replaceChildren(make("p", "quiet", "working it out"));
     try {
-      const plan = await foresee(event.value, event.value === "drain" ? "" : target.value.trim());
+      const plan = await foresee(event.value, OF_ALL.includes(event.value) ? "" : target.value.trim());
       answer.replaceChildren(showPlan(plan), ...offer(plan));
     } catch (error) {
       answer.replaceChildren(make("p", "refused", error.message));
@@ -64,7 +66,7 @@ export function openPlan(root, argument) {
     names.replaceChildren(...ids.map((id) => new Option(id)));
   }
 
-  if (asked && (rest.length > 0 || asked === "drain")) tell();
+  if (asked && (rest.length > 0 || OF_ALL.includes(asked))) tell();
   return { title: "What if", load };
 }
 

@@ -3,7 +3,8 @@
 import { link, make, makeBadge } from "./dom.js";
 import { count, list, plain } from "./words.js";
 
-export function showPlan({ steps, fates, alerts, refused, ended }) {
+export function showPlan({ event, steps, fates, alerts, refused, ended }) {
+  if (event === "node-down") return showPlaces(fates, ended);
   const parts = [];
   if (refused !== "") parts.push(make("p", "refused", `This would be refused: ${refused}`));
   if (steps.length > 0) parts.push(make("ol", "steps", ...waves(steps)));
@@ -38,3 +39,11 @@ function showFates(fates) {
 }
 
 const fateBadge = (state, none) => (state === "" ? make("span", "quiet", none) : makeBadge(state));
+
+// Where each group would go.
+function showPlaces(fates, ended) {
+  const rows = fates.map(({ id, before, after, why }) =>
+    make("li", "fate", link(`#/group/${id}`, id), make("span", "", `${before} → ${after || "no other node"}`), make("span", "quiet", why)),
+  );
+  return make("div", "plan", make("h3", "", "Where its groups would go"), make("ul", "fates", ...rows), make("p", "quiet", `${ended}.`));
+}
