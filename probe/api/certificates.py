@@ -133,6 +133,16 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted, and there is nobody to ask for its password")
 
 
+class _Live(ssl.SSLContext):
+    """What a listener is made with: each handshake takes the context that is in force then."""
+
+    current: Callable[[], ssl.SSLContext]
+
+    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+        """Begin a handshake."""
+        return self.current().wrap_bio(*arguments, **options)
+
+
 class Certificates:
     """The TLS context as the files are now."""
 
@@ -154,6 +164,12 @@ class Certificates:
             self._looked_at = now
             self._refresh()
         return self._context
+
+    def live(self) -> ssl.SSLContext:
+        """Return a context for a listener, which stays current."""
+        made = _Live(ssl.PROTOCOL_TLS_SERVER)
+        made.current = self.context
+        return made
 
     def _refresh(self) -> None:
         stamps = self._stamps_of(self._config)

@@ -12,7 +12,7 @@ STREAMS_OF_CLIENTS = 5 / 8  # so that neither streams nor long polls, nor both t
 class Limits:
     """What a client may cost us. Times in seconds; the defaults are what runs, tests take shorter ones."""
 
-    handshake_s: float = 5.0  # for TLS, from the connection on; it counts towards the headers' time
+    handshake_s: float = 5.0  # for TLS; a connection takes a place behind it
     headers_s: float = 10.0  # from the connection, or from the last answer, to the next whole head
     body_s: float = 10.0
     write_s: float = 30.0  # a reader that takes no byte for so long is cut off

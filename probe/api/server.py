@@ -28,14 +28,11 @@ SAID_PER_S = 0.1
 class Connection(web.RequestHandler):
     """One client's connection: let in by the door, and telling its own errors in the shape of all others."""
 
-    __slots__ = ("_api", "_certificates", "_crowd", "seat")
+    __slots__ = ("_api", "_crowd", "seat")
 
-    def __init__(
-        self, server: web.Server, api: Api, certificates: Certificates | None, crowd: Allowance, **options: Any
-    ) -> None:
+    def __init__(self, server: web.Server, api: Api, crowd: Allowance, **options: Any) -> None:
         super().__init__(server, **options)
         self._api = api
-        self._certificates = certificates
         self._crowd = crowd
         self.seat: Seat | None = None
 
@@ -45,7 +42,7 @@ class Connection(web.RequestHandler):
         return str(self.peername[0]) if self.peername else ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection where the door lets it in; with TLS, read nothing before the handshake does."""
+        """Take the connection where the door lets it in; with TLS, the handshake is done by then."""
         transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
         peer = transport.get_extra_info("peername")
         before = self._api.door.sent_away
@@ -53,8 +50,6 @@ class Connection(web.RequestHandler):
         if self._api.door.sent_away != before and (left_out := self._crowd.take()) is not None:
             extra = {"fields": {"connections": self._api.door.held, "not_told": left_out}}
             log.warning("there are too many connections: those that are quiet for longest are ended", extra=extra)
-        if self._certificates is not None:
-            transport.pause_reading()
         super().connection_made(transport)
         if self.seat is None:
             self.cut()
@@ -71,39 +66,6 @@ class Connection(web.RequestHandler):
         self.force_close()
         if transport is not None:
             transport.abort()
-
-    async def start(self) -> None:
-        """Shake hands where TLS is wanted, then take requests."""
-        if self._certificates is None or await self._shake_hands(self._certificates):
-            await super().start()
-
-    async def _shake_hands(self, certificates: Certificates) -> bool:
-        transport = self.transport
-        if transport is None:
-            return False
-        limits = self._api.settings.limits
-        try:
-            secured = await asyncio.get_running_loop().start_tls(
-                transport,
-                self,
-                certificates.context(),
-                server_side=True,
-                ssl_handshake_timeout=limits.handshake_s,
-                ssl_shutdown_timeout=TLS_GOODBYE_S,
-            )
-        except (OSError, EOFError, asyncio.CancelledError) as error:  # ssl.SSLError and TimeoutError are OSError
-            transport.abort()
-            self.connection_lost(None)
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            return False
-        if secured is None or self._keepalive_handle is None:  # gone, or the time for a whole head is over
-            transport.abort()
-            self.connection_lost(None)
-            return False
-        self.transport = secured
-        self._cache.pop("ssl_context", None)
-        return True
 
     @property
     def vouched(self) -> bool:
@@ -168,7 +130,6 @@ async def serve(app: web.Application, host: str, port: int, certificates: Certif
         Connection,
         runner.server,
         app[API],
-        certificates,
         Allowance(SAID_BURST, SAID_PER_S, loop.time),
         loop=loop,
         access_log=None,
@@ -177,7 +138,16 @@ async def serve(app: web.Application, host: str, port: int, certificates: Certif
         auto_decompress=False,  # nobody has a reason to send us compressed bodies
     )
     try:
-        listener = await loop.create_server(connect, host, port, backlog=BACKLOG)
+        secured: dict[str, Any] = (
+            {}
+            if certificates is None
+            else {
+                "ssl": certificates.live(),
+                "ssl_handshake_timeout": limits.handshake_s,
+                "ssl_shutdown_timeout": TLS_GOODBYE_S,
+            }
+        )
+        listener = await loop.create_server(connect, host, port, backlog=BACKLOG, **secured)
     except BaseException:
         await runner.cleanup()
         raise

@@ -129,7 +129,7 @@ def measure(plan: CrowdPlan) -> tuple[Window, Window]:
         clients_max = str((plan.streams + plan.slow) * 8 // 5 if plan.streams > 2500 else 4000)
         service = stack.enter_context(Service(folder / "store", "--max-clients", clients_max, "--history", "off"))
         stack.enter_context(_flapping(flapping))
-        service.wait(lambda all: sum(each["alive"] for each in all.values()) >= plan.targets, "alive", 6)
+        service.wait(lambda all: sum(each["alive"] for each in all.values()) >= plan.targets, "alive", 60)
         alone = _window(service, plan, None)
         with Crowd(urlsplit(service.url).port or 0, plan) as crowd:
             crowd.seen()  # answered once every stream was tried
