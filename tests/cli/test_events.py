@@ -128,7 +128,7 @@ def test_follow_resumes_where_it_was(capsys: pytest.CaptureFixture[str]) -> None
     service.events = [event_of(seq) for seq in range(1, 21)]
     whole = b"retry: 2000\n\n: keep-alive\n\n" + frame(event_of(21))
     cut = len(whole) - 5
-    service.streams = [[whole[:cut], whole[cut:]], [frame(event_of(22)), b"event: overrun\ndata: {}\n\n"]]
+    service.streams = [[whole[:cut], whole[cut:]], [b"event: overrun\ndata: {}\n\n", frame(event_of(22))]]
     with serving(service):
         following = Following(service.url)
         try:
