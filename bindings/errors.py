@@ -38,7 +38,10 @@ class RevisionConflict(WriteRefused):
     code = "revision_conflict"
 
     def __init__(self, based_on: int, current: int) -> None:
-        super().__init__(f"the change is based on revision {based_on}, the store is at revision {current}")
+        super().__init__(
+            f"the change is based on revision {based_on}, the store is at revision {current}: somebody has changed it "
+            "meanwhile; look at it, and try again"
+        )
         self.based_on = based_on
         self.current = current
 
