@@ -24,6 +24,7 @@ from probe.environment import Clock, Timer
 BEAT_S = 1.0
 TICK_S = 0.5
 STUCK_S = 10.0
+FRAMES_SHOWN = 12  # of a thread, the innermost ones: a log's entry has a bound
 EXIT_STUCK = 70  # EX_SOFTWARE of sysexits.h
 
 log = logging.getLogger(__name__)
@@ -78,9 +79,11 @@ class Watchdog:
 
 
 def stacks() -> str:
-    """Write down where every thread is."""
+    """Write down where every thread is: the loop's own first, of each the innermost calls, which name what blocks."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
+    frames = sys._current_frames()  # noqa: SLF001 - documented, and the only way
+    first = threading.main_thread().ident
     return "\n".join(
-        f"{names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
-        for ident, frame in sys._current_frames().items()  # noqa: SLF001 - documented, and the only way
+        f"{names.get(ident, ident)}:\n{''.join(traceback.format_stack(frames[ident], limit=FRAMES_SHOWN))}"
+        for ident in sorted(frames, key=lambda ident: (ident != first, ident))
     )
