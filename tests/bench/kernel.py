@@ -40,6 +40,7 @@ PERIOD_S = 10.0  # the default
 BACK_PERIOD_S = 0.5  # for the real servers, so that their return is soon seen; a death is not found by it
 PAUSE_S = (0.02, 0.06)  # between two kills; random, so that they keep no step with anything of ours
 MARGIN_S = 3.0
+UNDISTURBED_S = 0.05  # before we look for one that had just forked: that takes a core from what is measured
 FAILED = "failed"
 DETECTION = "looksalive_detection_seconds"
 
@@ -145,6 +146,7 @@ def _real(make: Callable[[Path], tuple[RealServer, int]], protocol: str, rounds:
                     members = session_members(server.pid)
                     deaths.killed.append((id, time.time()))
                     signal_all(members, signal.SIGKILL)
+                    _pause(UNDISTURBED_S)
                     kill_session(server.pid)  # until nobody is left: one of them may just have forked
                     wait_until(partial(_has, deaths, number + 1), "the failure", MARGIN_S)
                     server.kill()
