@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import math
+import os
 import random
 import shutil
 import signal
@@ -24,7 +25,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.e2e.listeners import Listeners
-from tests.e2e.processes import kill_session, session_members, signal_all
 from tests.e2e.programs import SYSTEM_PATH
 from tests.e2e.servers.certificates import Authority
 from tests.e2e.servers.dovecot import Dovecot
@@ -40,7 +40,6 @@ PERIOD_S = 10.0  # the default
 BACK_PERIOD_S = 0.5  # for the real servers, so that their return is soon seen; a death is not found by it
 PAUSE_S = (0.02, 0.06)  # between two kills; random, so that they keep no step with anything of ours
 MARGIN_S = 3.0
-UNDISTURBED_S = 0.05  # before we look for one that had just forked: that takes a core from what is measured
 FAILED = "failed"
 DETECTION = "looksalive_detection_seconds"
 
@@ -143,11 +142,8 @@ def _real(make: Callable[[Path], tuple[RealServer, int]], protocol: str, rounds:
                 with server:
                     service.wait_for(id, state="online", alive=True)
                     _pause(random.uniform(0, BACK_PERIOD_S))
-                    members = session_members(server.pid)
                     deaths.killed.append((id, time.time()))
-                    signal_all(members, signal.SIGKILL)
-                    _pause(UNDISTURBED_S)
-                    kill_session(server.pid)  # until nobody is left: one of them may just have forked
+                    os.killpg(server.pid, signal.SIGKILL)  # one call of the kernel: nobody forks out of it
                     wait_until(partial(_has, deaths, number + 1), "the failure", MARGIN_S)
                     server.kill()
     yield deaths
