@@ -22,10 +22,9 @@ import yaml
 from probe.api.tokens import parse_tokens
 from probe.cli.arguments import COMMANDS, command_parser
 from tests.deploy.blocks import DOCUMENTS, ELSEWHERE, Block, all_blocks, blocks_of
-from tests.deploy.manifests import KUSTOMIZE_MIN, kustomize_of
 from tests.e2e.command import PROJECT
 from tests.e2e.processes import sessions_mentioning
-from tests.e2e.programs import need
+from tests.e2e.programs import need, of_tests
 
 PACKAGES = {
     "promtool": "prometheus",
@@ -33,6 +32,7 @@ PACKAGES = {
     "openssl": "openssl",
     "curl": "curl",
 }
+OF_TESTS = ("kubectl",)
 ENDS_WITHIN_S = 90.0
 RUN = [each for each in all_blocks() if not each.not_run and (each.document, each.section) not in ELSEWHERE]
 READ = [each for each in all_blocks() if each.not_run]
@@ -57,16 +57,19 @@ def sources(tmp_path: Path) -> Iterator[Path]:
 def execute(block: Block, top: Path) -> subprocess.CompletedProcess[str]:
     """Run a block as somebody at a shell does, in a network of its own where we may make one; end what it leaves."""
     for program in block.needs:
-        if program != "kubectl":
+        if program in OF_TESTS:
+            of_tests(program)
+        else:
             need(program, PACKAGES[program])
-        elif (kubectl := shutil.which(program)) is None or kustomize_of(kubectl) < KUSTOMIZE_MIN:
-            pytest.skip("no kubectl with kustomize 4 or later here (Debian 12's is too old)")
     script = top.parent / "block.sh"
     script.write_text(block.text)
     command = ["sh", "-eu", str(script)]
     if os.geteuid() == 0 and shutil.which("unshare") and shutil.which("ip"):
         command = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command]
-    environment = os.environ | {"PATH": f"{top.parent}/bin:{os.environ['PATH']}", "HOME": str(top.parent)}
+    environment = os.environ | {
+        "PATH": f"{top.parent}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(top.parent),
+    }
     for name in [name for name in environment if name.startswith("LOOKSALIVE_")]:
         del environment[name]
     output = top.parent / "output"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import yaml
 from probe.cli.arguments import COMMANDS, command_parser
 from probe.cli.drain import add_arguments as add_drain_arguments
 from probe.cli.settings import add_run_flags
-from tests.deploy.manifests import FOLDER, KUSTOMIZE_MIN, PLAIN, VARIANTS, kustomize_of, render
+from tests.deploy.manifests import FOLDER, PLAIN, VARIANTS, build, render
 from tests.e2e.command import looksalive
 
 VERSIONS = ("1.29", "1.37")  # the first one with native sidecars switched on, and the newest that the schemas have
@@ -48,10 +49,22 @@ def containers_of(variant: str) -> dict[str, Document]:
 @each_variant
 def test_plain_files_are_current(variant: str) -> None:
     """What is checked below is what kustomize makes now."""
-    kubectl = shutil.which("kubectl")
-    if kubectl is None or kustomize_of(kubectl) < KUSTOMIZE_MIN:
-        pytest.skip("no kubectl with kustomize 4 or later here")
-    assert (PLAIN / f"{variant}.yaml").read_text() == render(kubectl, variant), "python -m tests.deploy.manifests"
+    assert (PLAIN / f"{variant}.yaml").read_text() == render(variant), "python -m tests.deploy.manifests"
+
+
+def test_kustomize_finds_a_mistake(tmp_path: Path) -> None:
+    """A patch of what is not there is no build, and an image that somebody sets is in what is made."""
+    shutil.copytree(FOLDER / "sidecar", tmp_path / "sidecar")
+    overlay = tmp_path / "overlay"
+    overlay.mkdir()
+    file = overlay / "kustomization.yaml"
+    file.write_text("resources: [../sidecar]\nimages: [{name: registry.example.org/looksalive, newTag: theirs}]\n")
+    assert "image: registry.example.org/looksalive:theirs\n" in build(overlay)
+    file.write_text(
+        "resources: [../sidecar]\npatches: [{patch: '[{op: remove, path: /spec/x}]', target: {kind: Service}}]\n"
+    )
+    with pytest.raises(subprocess.CalledProcessError):
+        build(overlay)
 
 
 @each_variant

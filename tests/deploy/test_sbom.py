@@ -8,6 +8,9 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
 from probe.version import __version__
@@ -52,6 +55,20 @@ def test_it_is_cyclonedx() -> None:
     (below,) = bill["dependencies"]
     assert (below["ref"], sorted(below["dependsOn"])) == (refs[0], sorted(refs[1:]))
     assert all(re.fullmatch(r"pkg:pypi/[a-z0-9-]+@[0-9.]+", each["purl"]) for each in bill["components"])
+
+
+def test_the_official_schema_takes_it() -> None:
+    """CycloneDX's own strict validator finds nothing, by the schema of the version that the document names."""
+    error = JsonStrictValidator(SchemaVersion.V1_5).validate_str(made())
+    assert error is None, error
+
+
+@pytest.mark.parametrize("spoil", [{"scope": "perhaps"}, {"verison": "1"}, {"name": 5}])
+def test_the_official_schema_finds_a_mistake(spoil: dict[str, Any]) -> None:
+    """A word that is not one of its list, a key that it does not know, and a value of the wrong kind are found."""
+    bill: dict[str, Any] = json.loads(made())
+    bill["components"][0] |= spoil
+    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(json.dumps(bill)) is not None
 
 
 def test_the_same_lock_gives_the_same_bytes() -> None:

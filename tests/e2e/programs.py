@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +29,13 @@ def need(program: str, package: str) -> str:
     path = shutil.which(program, path=os.environ.get("PATH", "") + ":" + SYSTEM_PATH)
     if path is None:
         absent(f"{program} is not installed: apt-get install {package} (tests/run.sh does as root on Debian)")
+    return str(path)
+
+
+def of_tests(program: str) -> str:
+    """Return the path of a program that a package of the tests' own environment brings."""
+    path = Path(sys.executable).parent / program
+    assert path.exists(), f"{program} comes with tests/requirements.lock: run tests/run.sh"
     return str(path)
 
 
