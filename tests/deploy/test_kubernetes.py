@@ -19,7 +19,7 @@ from tests.deploy.manifests import FOLDER, PLAIN, VARIANTS, build, render
 from tests.e2e.command import looksalive
 
 VERSIONS = ("1.29", "1.37")  # the first one with native sidecars switched on, and the newest that the schemas have
-NOT_OURS = {"PodMonitor"}  # of the Prometheus operator; its schema comes with it
+NOT_OURS = {"PodMonitor"}  # of the Prometheus operator: Kubernetes' own schemas do not know it
 PORT = 9810
 
 Document = dict[str, Any]
@@ -83,6 +83,18 @@ def test_schema_finds_a_mistake() -> None:
         document["spec"]["template"]["spec"]["containers"][0].update(spoil)
         with pytest.raises(kubernetes_validate.ValidationError):
             kubernetes_validate.validate(document, VERSIONS[0], strict=True)
+
+
+def test_the_pod_monitor_is_of_its_version_and_has_no_other_field() -> None:
+    """The operator's API reference has these fields, of these kinds; none is there that this test does not know."""
+    written = documents("monitoring")["PodMonitor"]
+    assert (written["apiVersion"], set(written)) == (
+        "monitoring.coreos.com/v1",
+        {"apiVersion", "kind", "metadata", "spec"},
+    )
+    assert set(written["spec"]) == {"selector", "podMetricsEndpoints"}
+    (endpoint,) = written["spec"]["podMetricsEndpoints"]
+    assert endpoint == {"port": "looksalive", "path": "/metrics", "interval": "15s"}
 
 
 @each_variant
