@@ -9,7 +9,7 @@
 # with CI=true that is a failure. PYTHON names the interpreter to use.
 set -eu
 
-PACKAGES="postfix dovecot-imapd dovecot-pop3d nginx-light prometheus prometheus-alertmanager supervisor resource-agents iproute2 nftables podman runc containernetworking-plugins iptables binutils python3-venv systemd dbus slapd ldap-utils pacemaker-cli-utils curl openssl catatonit tmux zsh fish chromium fonts-dejavu-core"
+PACKAGES="postfix dovecot-imapd dovecot-pop3d nginx-light prometheus prometheus-alertmanager supervisor resource-agents iproute2 nftables podman runc containernetworking-plugins iptables binutils python3-venv systemd dbus slapd ldap-utils pacemaker-cli-utils curl openssl catatonit tmux zsh fish chromium fonts-dejavu-core haproxy prometheus-blackbox-exporter monit"
 POLICY=/usr/sbin/policy-rc.d
 
 say() { printf '%s\n' "tests/run.sh: $*" >&2; }

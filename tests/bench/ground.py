@@ -9,12 +9,15 @@ import os
 import shutil
 import struct
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.e2e.processes import descendants
 from tests.e2e.servers.real import accepts
 from tests.e2e.waiting import wait_until
 
@@ -23,6 +26,7 @@ COMPILE = ("-O2", "-pthread")
 BUILD_S = 60.0
 STARTS_WITHIN_S = 5.0
 COUNTER_BYTES = 4096
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class GroundError(Exception):
@@ -56,28 +60,43 @@ def build(sources: Path, into: Path) -> Ground:
 
 
 class CheapServer:
-    """`bsrv` greeting as SMTP on every address of 127.0.0.0/8 at one port; it counts what it accepted itself."""
+    """`bsrv` on every address of 127.0.0.0/8, greeting as SMTP at one port, answering GET at another if wanted.
 
-    def __init__(self, ground: Ground, folder: Path, port: int, core: int) -> None:
+    It counts what it did itself, so that no contender is believed about its own probes.
+    """
+
+    def __init__(self, ground: Ground, folder: Path, port: int, core: int, http_port: int | None = None) -> None:
         self.port = port
-        self._command = [str(ground.server), "-c", str(folder / "counters"), f"smtp:{port}"]
+        self.http_port = http_port
+        listeners = [f"smtp:{port}"] if http_port is None else [f"smtp:{port}", f"http:{http_port}"]
+        self._command = [str(ground.server), "-c", str(folder / "counters"), *listeners]
         self._counters = folder / "counters"
         self._core = core
 
     @property
     def accepted(self) -> int:
         """Connections accepted so far."""
+        return self._counted()[0]
+
+    @property
+    def answered(self) -> int:
+        """Greetings and pages sent so far: what a probe that came to its end got."""
+        _, greetings, pages = self._counted()
+        return greetings + pages
+
+    def _counted(self) -> tuple[int, int, int]:
         with (
             self._counters.open("rb") as file,
             mmap.mmap(file.fileno(), COUNTER_BYTES, prot=mmap.PROT_READ) as counters,
         ):
-            count: int = struct.unpack_from("Q", counters)[0]
-            return count
+            accepts_, greetings, pages = struct.unpack_from("3Q", counters)
+            return accepts_, greetings, pages
 
     def __enter__(self) -> Self:
         with on_core(self._core):
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
-        wait_until(lambda: accepts(self.port), "the cheap server", STARTS_WITHIN_S)
+        ports = [self.port] if self.http_port is None else [self.port, self.http_port]
+        wait_until(lambda: all(map(accepts, ports)), "the cheap server", STARTS_WITHIN_S)
         return self
 
     def __exit__(
@@ -87,15 +106,58 @@ class CheapServer:
         self._process.wait()
 
 
+@dataclass(frozen=True)
+class Window:
+    """What was counted over one stretch of time."""
+
+    probes: int
+    seconds: float
+    cpu_s: float
+
+    @property
+    def us_per_probe(self) -> float:
+        """Return the CPU of a probe in µs."""
+        return self.cpu_s * 1e6 / self.probes
+
+    @property
+    def rate(self) -> float:
+        """Return the probes a second."""
+        return self.probes / self.seconds
+
+    @property
+    def core_share(self) -> float:
+        """Return the CPU as a share of one core."""
+        return self.cpu_s / self.seconds
+
+
+def watch(server: CheapServer, pids: list[int], seconds: float) -> Window:
+    """Let the time pass and say what the processes, with their children, cost. Raises GroundError without a probe."""
+    cpu, answered, begun = sum(map(cpu_s, pids)), server.answered, time.monotonic()
+    let_pass(seconds)
+    window = Window(server.answered - answered, time.monotonic() - begun, sum(map(cpu_s, pids)) - cpu)
+    if not window.probes:
+        raise GroundError(f"not one probe came in {seconds:g} s: the figures would mean nothing")
+    return window
+
+
 def floor_us_per_probe(ground: Ground, port: int, *, targets: int, period_s: float, seconds: float, core: int) -> float:
     """Run the floor at the same pace and return its CPU in µs a probe. Raises GroundError when a probe failed."""
+    return floor(ground, port, targets=targets, period_s=period_s, seconds=seconds, core=core).us_per_probe
+
+
+def floor(
+    ground: Ground, port: int, *, targets: int, period_s: float, seconds: float, core: int, protocol: str = "smtp"
+) -> Window:
+    """Run the floor (`smtp`: the greeting, `http`: a GET) at the same pace. Raises GroundError when a probe failed."""
     command = [str(ground.floor), "-i", str(period_s), "-d", str(seconds), "-N", str(targets), "-p", str(port)]
     with on_core(core):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds * 2 + 30, check=True)
+        done = subprocess.run(
+            [*command, "-P", protocol], capture_output=True, text=True, timeout=seconds * 2 + 30, check=True
+        )
     told = json.loads(done.stdout)
     if told["bad"]:
         raise GroundError(f"the floor itself failed {told['bad']} of {told['probes']} probes: the machine is too busy")
-    return float(told["us_per_probe"])
+    return Window(told["probes"], told["wall"], told["us_per_probe"] * told["probes"] / 1e6)
 
 
 def target(number: int) -> str:
@@ -115,5 +177,25 @@ def on_core(core: int) -> Iterator[None]:
 
 
 def cpu_s(pid: int) -> float:
-    """Return the CPU time of a process with all its threads, to the nanosecond."""
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
+    """Return the CPU time of a process and its children, also of threads and children that have ended.
+
+    What runs is known to the nanosecond (the process' own CPU clock), what has ended and was reaped to a tick.
+    """
+    return sum(time.clock_gettime(_cpu_clock(one)) + _reaped_s(one) for one in (pid, *descendants(pid)))
+
+
+def _cpu_clock(pid: int) -> int:
+    """Name the clock of a process' CPU time as clock_getcpuclockid(3) does, which Python lacks."""
+    return (~pid << 3) | 2
+
+
+def _reaped_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / TICKS_PER_S
+
+
+def let_pass(seconds: float) -> None:
+    """Wait, with nothing to wait for but the time."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        threading.Event().wait(left)

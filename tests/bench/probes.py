@@ -9,12 +9,20 @@ import contextlib
 import os
 import statistics
 import tempfile
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.ground import CheapServer, Ground, GroundError, build, cpu_s, floor_us_per_probe, on_core, target
+from tests.bench.ground import (
+    CheapServer,
+    Ground,
+    GroundError,
+    build,
+    cpu_s,
+    floor_us_per_probe,
+    let_pass,
+    on_core,
+    target,
+)
 from tests.e2e.ports import free_port
 from tests.e2e.service import Service
 from tests.e2e.stores import write_metabase
@@ -78,7 +86,7 @@ def _round(plan: Plan, ground: Ground, server: CheapServer, folder: Path, core: 
         service.wait_all_alive(plan.period_s + FIRST_ROUND_MARGIN_S)
         lag_before = _lag(service)
         cpu_before, accepted_before = cpu_s(service.pid), server.accepted
-        _let_pass(plan.seconds)
+        let_pass(plan.seconds)
         cpu, probes = cpu_s(service.pid) - cpu_before, server.accepted - accepted_before
         lag = {bound: count - lag_before.get(bound, 0) for bound, count in _lag(service).items()}
         resident = service.metrics()["process_resident_memory_bytes", frozenset()]
@@ -88,12 +96,6 @@ def _round(plan: Plan, ground: Ground, server: CheapServer, folder: Path, core: 
         ground, server.port, targets=plan.bindings, period_s=plan.period_s, seconds=plan.seconds, core=core
     )
     return Round(probes, cpu * 1e6 / probes, floor, quantile(lag, 0.99), quantile(lag, 1.0), resident)
-
-
-def _let_pass(seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
-        threading.Event().wait(left)
 
 
 def _lag(service: Service) -> Buckets:

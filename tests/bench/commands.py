@@ -1,0 +1,163 @@
+"""Every benchmark as a subcommand with options of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench import crowd, history, kernel, probes, step, truth
+from tests.bench.ground import GroundError
+from tests.bench.peers import rounds as peers
+from tests.e2e.waiting import TooLateError
+
+BESIDE_THE_PROJECT = Path(__file__).parents[3] / "shared" / "bench"
+EXIT_NO_GROUND = 2
+
+Add = Callable[[argparse.ArgumentParser], None]
+Run = Callable[[argparse.Namespace], Iterator[str]]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One subcommand: what it says of itself, its options, and how it is run; what it yields is printed."""
+
+    name: str
+    about: str
+    example: str
+    add: Add
+    run: Run
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the named benchmark and print its table. Returns 0, or 2 when there is nothing to measure on."""
+    asked = parser().parse_args(words)
+    try:
+        for text in asked.run(asked):
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+    except (GroundError, TooLateError) as error:
+        sys.stderr.write(f"tests.bench: {error}\n")
+        return EXIT_NO_GROUND
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser with a subcommand a benchmark."""
+    made = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description="Measure looksalive. Exit status: 0, or 2 when something to measure on is missing.",
+    )
+    several = made.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
+    for each in BENCHMARKS:
+        one = several.add_parser(
+            each.name,
+            help=each.about,
+            description=each.about,
+            epilog=f"example: python -m tests.bench {each.name} {each.example}".rstrip(),
+        )
+        each.add(one)
+        one.set_defaults(run=each.run)
+    return made
+
+
+def note(text: str) -> None:
+    """Tell how far it has come, beside the table."""
+    sys.stderr.write(text + "\n")
+
+
+def sources(one: argparse.ArgumentParser) -> None:
+    """Add where the cheap server and the floor are."""
+    one.add_argument("--bench-src", type=Path, default=BESIDE_THE_PROJECT, help="folder with bsrv.c and cprobe.c")
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Read whole numbers with commas between them. Raises ValueError."""
+    return tuple(int(word) for word in text.split(","))
+
+
+def _no_options(one: argparse.ArgumentParser) -> None:
+    pass
+
+
+def _add_probes(one: argparse.ArgumentParser) -> None:
+    sources(one)
+    one.add_argument("--bindings", type=int, default=probes.Plan.bindings)
+    one.add_argument("--period", type=float, default=probes.Plan.period_s, metavar="S")
+    one.add_argument("--seconds", type=float, default=probes.Plan.seconds, help="length of each window", metavar="S")
+    one.add_argument("--rounds", type=int, default=probes.Plan.rounds)
+    one.add_argument("--rude", action="store_true", help="close without QUIT, as the floor does")
+
+
+def _probes(asked: argparse.Namespace) -> Iterator[str]:
+    plan = probes.Plan(asked.bindings, asked.period, asked.seconds, asked.rounds, polite=not asked.rude)
+    yield probes.table(plan, probes.measure(plan, asked.bench_src))
+
+
+def _add_kernel(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--kills", type=int, default=kernel.KernelPlan.kills, help="listeners of our own to kill")
+    one.add_argument("--kernel-rounds", type=int, default=kernel.KernelPlan.rounds, help="kills of each real server")
+
+
+def _kernel(asked: argparse.Namespace) -> Iterator[str]:
+    plan = kernel.KernelPlan(kills=asked.kills, rounds=asked.kernel_rounds, real=asked.kernel_rounds > 0)
+    yield kernel.HEADING
+    yield from map(kernel.line_of, kernel.measure_deaths(plan))
+
+
+def _step(asked: argparse.Namespace) -> Iterator[str]:
+    yield step.table(step.measure())
+
+
+def _history(asked: argparse.Namespace) -> Iterator[str]:
+    yield history.table(history.measure())
+
+
+def _add_truth(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--probes", type=int, default=100_000, help="how many are made in all")
+
+
+def _truth(asked: argparse.Namespace) -> Iterator[str]:
+    yield truth.table(truth.measure(asked.probes))
+
+
+def _add_crowd(one: argparse.ArgumentParser) -> None:
+    plan = crowd.CrowdPlan
+    one.add_argument("--streams", type=int, default=plan.streams, help="readers of the stream")
+    one.add_argument("--slow", type=int, default=plan.slow, help="clients with slow headers")
+    one.add_argument("--seconds", type=float, default=plan.seconds, help="length of each window", metavar="S")
+
+
+def _crowd(asked: argparse.Namespace) -> Iterator[str]:
+    plan = crowd.CrowdPlan(streams=asked.streams, slow=asked.slow, seconds=asked.seconds)
+    yield crowd.table(plan, crowd.measure(plan))
+
+
+def _add_peers(one: argparse.ArgumentParser) -> None:
+    sources(one)
+    plan = peers.PeersPlan
+    one.add_argument("--targets", type=int, default=plan.targets)
+    one.add_argument("--rate", type=float, default=plan.rate, help="probes a second", metavar="N")
+    one.add_argument("--seconds", type=float, default=plan.seconds, help="length of each window", metavar="S")
+    one.add_argument("--rounds", type=int, default=plan.rounds)
+    one.add_argument("--only", choices=sorted(peers.PROTOCOL), help="one way of asking instead of both")
+    one.add_argument("--without", action="append", default=[], help="leave out, by the beginning of a name: monit")
+
+
+def _peers(asked: argparse.Namespace) -> Iterator[str]:
+    without = tuple(asked.without)
+    plan = peers.PeersPlan(asked.targets, asked.rate, asked.seconds, asked.rounds, asked.only, without)
+    yield peers.table(plan, peers.measure(plan, asked.bench_src, note))
+
+
+BENCHMARKS = (
+    Benchmark("peers", "CPU per probe of everybody who checks, at one pace", "--rounds 3", _add_peers, _peers),
+    Benchmark("probes", "CPU per probe beside the floor, and the loop's lag", "--rude", _add_probes, _probes),
+    Benchmark("kernel", "from a listener's death to the published failure", "--kills 100", _add_kernel, _kernel),
+    Benchmark("step", "a decision in a small world and in a large one", "", _no_options, _step),
+    Benchmark("truth", "false failures while the prober is in trouble", "--probes 20000", _add_truth, _truth),
+    Benchmark("history", "what the journal costs", "", _no_options, _history),
+    Benchmark("crowd", "streams and slow clients beside the probes", "--streams 1000", _add_crowd, _crowd),
+)
