@@ -40,6 +40,7 @@ def make_app(service: Service, metrics: Metrics, settings: ApiSettings | None = 
         waits=Seats(limits.waits, "long polls"),
         scrapes=Seats(limits.scrapes, "scrapes"),
         plans=Seats(limits.plans, "plans"),
+        readings=Seats(limits.readings, "readers of the history"),
         door=Door(limits, Proxies(settings.trusted_proxies)),
     )
     gate = Gate(api, {(method, route.path): route for route in ROUTES for method in _methods(route.method)})

@@ -46,13 +46,14 @@ class Api:
     waits: Seats
     scrapes: Seats
     plans: Seats
+    readings: Seats
     door: Door
     frames: Frames = field(default_factory=Frames)
     turnstile: Turnstile = field(default_factory=lambda: Turnstile(WRITERS_PER_PASS))
 
     def close(self) -> None:
         """End every request that waits for something to happen."""
-        for seats in (self.streams, self.waits, self.scrapes, self.plans):
+        for seats in (self.streams, self.waits, self.scrapes, self.plans, self.readings):
             seats.clear()
 
 

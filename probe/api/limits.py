@@ -26,6 +26,7 @@ class Limits:
     waits: int = 1000  # long polls at once
     scrapes: int = 8  # scrapes of /metrics at once
     plans: int = 2  # plans made at once: each forks the world
+    readings: int = 16  # of the history's file at once: one is served, the others wait for it
     refusals_per_s: float = 5.0  # refused control requests that are written down, after a burst of so many at once:
     refusals_burst: int = 100
 

@@ -23,6 +23,7 @@ from probe.api import (
 from probe.api.route import Handle, Query, Route
 from probe.api.tokens import Role
 from probe.history.availability import AvailabilityReport
+from probe.history.timeline import Timeline
 from probe.lifecycle.events import Verb
 from probe.lifecycle.foretell import PlanReport
 from probe.values import State
@@ -46,6 +47,10 @@ _EVENTS_QUERY = (
 _HISTORY_QUERY = (
     Query("minutes", f"So many, the running one among them; {history.MINUTES} by default.", whole_number=True),
 )
+
+
+def _since(default: str) -> Query:
+    return Query("since", f"30d, 12h, 90m, a date, or seconds since the epoch; {default} by default.")
 
 
 def _alive(path: str, handle: Handle, summary: str) -> Route:
@@ -127,6 +132,15 @@ _READS = (
     ),
     Route(
         "GET",
+        f"{_RESOURCE}/timeline",
+        history.timeline,
+        "The states of a resource over time, with reason and cause; where nobody looked it is unknown",
+        shape=Timeline,
+        errors=(400, 404, 503),
+        query=(_since(history.TIMELINE_SINCE),),
+    ),
+    Route(
+        "GET",
         "/api/v1/events",
         events.events,
         "What happened, oldest first",
@@ -150,7 +164,7 @@ _READS = (
         "How available each resource was, from the recorded edges",
         shape=AvailabilityReport,
         errors=(400, 409, 503),
-        query=(Query("since", f"30d, 12h, 90m, a date, or seconds since the epoch; {history.SINCE} by default."),),
+        query=(_since(history.SINCE),),
     ),
     Route(
         "GET",

@@ -56,6 +56,10 @@ class Service(Protocol):
         """What is known of the directory that other tools share; None when there is none."""
 
     @property
+    def wall(self) -> float:
+        """What the clock on the wall says, in seconds since the epoch."""
+
+    @property
     def past(self) -> Past | None:
         """What was: the minutes of probes and the recorded edges; None when no history is kept."""
 

@@ -16,6 +16,7 @@ from probe.values import Reason
 GAP_S = 3.5 * MINUTE_S  # so long without a minute, and nothing was recorded
 ROSTERS_READ_MAX = 50  # looked through for who left when, in each run
 
+_ANEW = "EXISTS (SELECT 1 FROM gaps WHERE gaps.run = runs.run AND missed = 0)"  # opened anew within a run of ours
 _LAST_SIGNS = (  # of a run: when it is known to have been there last
     "SELECT max(time) FROM edges WHERE run = ?",
     "SELECT max(time) FROM decisions WHERE run = ?",
@@ -23,13 +24,17 @@ _LAST_SIGNS = (  # of a run: when it is known to have been there last
 )
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
+    """A run of ours, or a part of one: from when the file was opened on."""
+
     number: int
     begin: float
     goes_on: bool  # the file was opened anew, within a run of ours
 
 
-class _Gap(NamedTuple):
+class Gap(NamedTuple):
+    """A time within a run in which nothing was recorded."""
+
     begin: float
     end: float
 
@@ -43,7 +48,7 @@ def read_availability(path: str, since: float, until: float, *, running: bool) -
     with closing(open_read_only(path)) as database:
         try:
             database.execute("BEGIN")  # one picture, while the service writes on
-            reading = _Reading(database)
+            reading = RunsReading(database)
             runs = reading.runs(since)
             for at, run in enumerate(runs):
                 last = at == len(runs) - 1
@@ -53,27 +58,32 @@ def read_availability(path: str, since: float, until: float, *, running: bool) -
     return ledger.report()
 
 
-class _Reading:
+class RunsReading:
+    """What an open file says of our runs. Methods raise sqlite3.Error, OverflowError, TypeError, ValueError."""
+
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._with_minutes = has_minutes(database)
 
-    def runs(self, since: float) -> list[_Run]:
-        """List the runs, from the one on in which `since` lies; a file opened anew is one of its own."""
+    def runs(self, since: float) -> list[Run]:
+        """List the runs, from the one on in which `since` lies; a file opened anew is one of its own.
+
+        How things stood when a file was opened anew is told by what was before, so that is listed, too.
+        """
         rows = self._database.execute(
-            "SELECT run, time, EXISTS (SELECT 1 FROM gaps WHERE gaps.run = runs.run AND missed = 0)"
-            " FROM runs WHERE run >= (SELECT coalesce(max(run), 0) FROM runs WHERE time <= ?) ORDER BY run",
+            f"SELECT run, time, {_ANEW} FROM runs"  # noqa: S608 - our own words
+            f" WHERE run >= (SELECT coalesce(max(run), 0) FROM runs WHERE time <= ? AND NOT {_ANEW}) ORDER BY run",
             (since,),
         )
-        return [_Run(run, float(begin), bool(anew)) for run, begin, anew in rows]
+        return [Run(run, float(begin), bool(anew)) for run, begin, anew in rows]
 
-    def replay(self, ledger: Ledger, run: _Run, end: float | None) -> None:
+    def replay(self, ledger: Ledger, run: Run, end: float | None) -> None:
         """Tell the ledger one run; `end` None: it ended with its last sign."""
         if run.goes_on:
             ledger.resume(run.begin)
         else:
             ledger.begin()
-        gaps = self._gaps(run, end)
+        gaps = self.gaps(run, end)
         gap = next(gaps, None)
         edges = self._database.execute(
             'SELECT time, id, kind, "to", trigger, reason, root_cause FROM edges'
@@ -97,28 +107,29 @@ class _Reading:
         for id, left in self._left(run).items():
             ledger.leave(left, id)
         if end is None:
-            ledger.pause(self._last_sign(run))
+            ledger.pause(self.last_sign(run))
 
-    def _gaps(self, run: _Run, end: float | None) -> Iterator[_Gap]:
+    def gaps(self, run: Run, end: float | None) -> Iterator[Gap]:
         """List the times within a run in which nothing was recorded, as its minutes tell."""
         if not self._with_minutes:
             return
         before: float | None = None
         for (start,) in self._database.execute("SELECT start FROM minutes WHERE run = ? ORDER BY start", (run.number,)):
             if before is not None and start - before > GAP_S:
-                yield _Gap(before + MINUTE_S, float(start))
+                yield Gap(before + MINUTE_S, float(start))
             before = float(start)
         if before is not None and end is not None and end - before > GAP_S + MINUTE_S:
-            yield _Gap(before + MINUTE_S, end)
+            yield Gap(before + MINUTE_S, end)
 
-    def _last_sign(self, run: _Run) -> float:
+    def last_sign(self, run: Run) -> float:
+        """Say when a run is known to have been there last."""
         signs = [self._database.execute(query, (run.number,)).fetchone()[0] for query in _LAST_SIGNS]
         if self._with_minutes:
             last = self._database.execute("SELECT max(start) FROM minutes WHERE run = ?", (run.number,)).fetchone()[0]
             signs.append(None if last is None else last + MINUTE_S)
         return max(run.begin, *(float(sign) for sign in signs if sign is not None))
 
-    def _left(self, run: _Run) -> dict[str, float]:
+    def _left(self, run: Run) -> dict[str, float]:
         """Say who was watched no more before the run's end, and since when."""
         if not self._with_minutes:
             return {}

@@ -75,6 +75,11 @@ class Reader:
         """Say whether the stops to come are planned."""
         return self._runtime.world.planned
 
+    @property
+    def wall(self) -> float:
+        """Say what the clock on the wall says."""
+        return self._runtime.clock.wall()
+
     def resource(self, id: ResourceId) -> ResourceReport | None:
         """Describe one resource, or None."""
         record = self._runtime.world.records.get(id)

@@ -12,6 +12,7 @@ from bindings.edits import Edit, StoreRevisions
 from bindings.store import StoreFolder
 from probe.directory.changes import Done
 from probe.directory.report import DirectoryReport
+from probe.environment.clock import LoopClock
 from probe.history.past import Past
 from probe.lifecycle.foretell import PlanReport, PlanStep
 from probe.lifecycle.report import EventReport, GroupReport, MaintenanceReport, OperationReport, Refusal, ResourceReport
@@ -175,6 +176,10 @@ class StaticService:
     async def move(self, group: str, to: str, by: str) -> OperationReport:
         del to
         return self._ask("move", group, by)
+
+    @property
+    def wall(self) -> float:
+        return LoopClock().wall()
 
     def resource(self, id: ResourceId) -> ResourceReport | None:
         if self.broken is not None:

@@ -13,12 +13,13 @@ from probe.history.past import Past
 from probe.history.storage import Storage
 from probe.lifecycle.report import EventReport
 from probe.metrics import Metrics
-from probe.values import Reason, ResourceId, Stage
+from probe.values import Reason, ResourceId, Stage, State
 from tests.api.conftest import Opener
 from tests.api.service import StaticService, report
 
 SMTP = ResourceId("evs1", "smtp")
 PATH = "/api/v1/resources/evs1/smtp/history"
+TIMELINE = "/api/v1/resources/evs1/smtp/timeline"
 
 
 async def test_a_strip_of_minutes(opened: Opener) -> None:
@@ -81,3 +82,48 @@ async def test_a_report(opened: Opener, tmp_path: Path) -> None:
     assert told["until"] - told["since"] == pytest.approx(7200)
     path.write_text("no journal" * 1000)
     assert (await (await opened(service)).get("/api/v1/report"))[0] == 503
+
+
+async def test_a_timeline(opened: Opener, tmp_path: Path) -> None:
+    """The states since a time, from an earlier run and this one, and unknown where nobody looked."""
+    clock = LoopClock()
+    wall, path = clock.wall(), tmp_path / "h"
+    with_edges(path, wall - 3000, edge(1, wall - 2900, "online"), edge(2, wall - 2000, "failed", "eof"))
+    service = StaticService(report("smtp", since=wall - 100, state=State.ONLINE))
+    service.past = Past(clock, Metrics(), str(path), lambda _: None)
+    service.past.begun = wall - 900
+    service.history.append(edge(1, wall - 800, "online-pending", "not_yet"))
+    service.history.append(edge(2, wall - 100, "online"))
+    status, _, body = await (await opened(service)).get(TIMELINE + "?since=1h")
+    told = json.loads(body)
+    assert (status, told["id"], told["more"]) == (200, "evs1/smtp", False)
+    states = [(one["state"], round(one["until"] - one["since"])) for one in told["intervals"]]
+    assert states == [
+        ("unknown", 700),
+        ("online", 900),
+        ("unknown", 1200),
+        ("online-pending", 700),
+        ("online", 100),
+    ]
+
+
+async def test_a_timeline_without_a_history_is_of_memory(opened: Opener) -> None:
+    """A service that keeps none tells what it remembers of this run; one without an edge, how it stands."""
+    service = StaticService(report("smtp", since=LoopClock().wall() - 300))
+    api = await opened(service)
+    told = json.loads((await api.get(TIMELINE + "?since=10m"))[2])
+    assert [one["state"] for one in told["intervals"]] == ["unknown", "online"]
+    assert (await api.get("/api/v1/resources/evs1/nobody/timeline"))[0] == 404
+    assert (await api.get(TIMELINE + "?since=never"))[0] == 400
+
+
+def edge(seq: int, time: float, to: str, reason: str = "matched", id: str = "evs1/smtp") -> EventReport:
+    """Make an edge as it is recorded."""
+    return EventReport(seq, time, id, "state", "", to, reason, "", None, "probe", None)
+
+
+def with_edges(path: Path, begun: float, *edges: EventReport) -> None:
+    """Write a run of ours."""
+    storage = Storage(str(path), "1", begun, first=True)
+    storage.write(edges)
+    storage.close()
