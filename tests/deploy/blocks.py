@@ -1,7 +1,7 @@
-"""The command blocks of the documents, and what is said of each: who runs it, or why nobody does.
+"""The command blocks of the documents, and what is said of each: what it needs, and which test runs it.
 
-A block is ```` ```sh ````. The comment right above it may say `<!-- needs: PROGRAM ... -->`, or
-`<!-- not run: REASON -->`; where a whole section is executed by another test, `ELSEWHERE` names that.
+A block is ```` ```sh ````. The comment right above it may say `<!-- needs: PROGRAM ... -->`; or, of a block that wants
+more than a shell in an empty folder, `<!-- run by: TEST -->`, a file of tests that takes it from here by `run_by`.
 """
 
 from __future__ import annotations
@@ -12,19 +12,17 @@ from dataclasses import dataclass
 from tests.house import ROOT
 
 DOCUMENTS = ("README.md", "deploy/README.md")
-ELSEWHERE = {("deploy/README.md", "Containers"): "tests/e2e"}  # builds images, and takes its commands from the page
 
 
 @dataclass(frozen=True)
 class Block:
-    """One block: where it stands, what it says, what it needs, and why it is not run where it is not."""
+    """One block: where it stands, what it says, what it needs, and the test that runs it where it is not just run."""
 
     document: str
     line: int
-    section: str
     text: str
     needs: tuple[str, ...] = ()
-    not_run: str = ""
+    run_by: str = ""
 
     def __str__(self) -> str:
         return f"{self.document}:{self.line}"
@@ -32,11 +30,9 @@ class Block:
 
 def blocks_of(document: str, text: str) -> list[Block]:
     """Read the blocks of a document. Raises ValueError at a fence that does not end."""
-    found, section, comment = [], "", ""
+    found, comment = [], ""
     lines = iter(enumerate(text.splitlines(), 1))
     for number, line in lines:
-        if line.startswith("## "):
-            section = line.removeprefix("## ")
         if not line.startswith("```sh"):
             comment = line if line.startswith("<!--") else ""
             continue
@@ -48,15 +44,16 @@ def blocks_of(document: str, text: str) -> list[Block]:
         else:
             raise ValueError(f"{document}:{number}: the block does not end")
         needs = re.fullmatch(r"<!-- needs: (.+) -->", comment)
-        not_run = re.fullmatch(r"<!-- not run: (.+) -->", comment)
+        elsewhere = re.fullmatch(r"<!-- run by: (\S+) -->", comment)
+        if comment and not needs and not elsewhere:
+            raise ValueError(f"{document}:{number}: what does {comment} mean?")
         found.append(
             Block(
                 document,
                 number,
-                section,
                 "\n".join(said) + "\n",
                 tuple(needs[1].split()) if needs else (),
-                not_run[1] if not_run else "",
+                elsewhere[1] if elsewhere else "",
             )
         )
         comment = ""
@@ -66,3 +63,8 @@ def blocks_of(document: str, text: str) -> list[Block]:
 def all_blocks() -> list[Block]:
     """Read all documents."""
     return [block for name in DOCUMENTS for block in blocks_of(name, (ROOT / name).read_text(encoding="utf-8"))]
+
+
+def run_by(test: str) -> list[Block]:
+    """Return the blocks that a file of tests has to run, in the documents' order."""
+    return [block for block in all_blocks() if block.run_by == test]

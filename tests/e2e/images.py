@@ -46,6 +46,17 @@ def build_commands() -> dict[str, str]:
     }
 
 
+def fetch_wheels(folder: Path, *locks: str) -> Path:
+    """Fill a folder with what locks name, hash by hash, from wherever pip has its packages; return the folder."""
+    for lock in locks:
+        fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        into = ["--only-binary=:all:", "--require-hashes", f"--dest={folder}", f"--requirement={PROJECT / lock}"]
+        done = subprocess.run([*fetch, *into], capture_output=True, text=True, check=False)
+        if done.returncode:
+            absent(f"pip finds no packages for {lock}: {done.stderr}")
+    return folder
+
+
 class Images:
     """Bases, wheels and images, each made when it is first asked for."""
 
@@ -63,20 +74,10 @@ class Images:
                 archive.unlink()
 
     def wheels(self) -> Path:
-        """Return the folder of what the locks name, fetched once; hash by hash, from wherever pip has its packages."""
+        """Return the folder of what the locks name, fetched once."""
         folder = self.podman.folder / "wheels"
         if self._new("wheels"):
-            for lock in LOCKS:
-                fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-                into = [
-                    "--only-binary=:all:",
-                    "--require-hashes",
-                    f"--dest={folder}",
-                    f"--requirement={PROJECT / lock}",
-                ]
-                done = subprocess.run([*fetch, *into], capture_output=True, text=True, check=False)
-                if done.returncode:
-                    absent(f"pip finds no packages for the image: {done.stderr}")
+            fetch_wheels(folder, *LOCKS)
         return folder
 
     def image(self, name: str) -> str:

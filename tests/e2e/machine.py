@@ -57,7 +57,7 @@ class Machine:
         """Its root folder, to be filled before the boot."""
         return self._units.parents[2]
 
-    def boot(self, *options: str) -> None:
+    def boot(self, *options: str, network: str = "host") -> None:
         """Start it, with podman's `options`, and return when its systemd answers on its bus."""
         mounts = ("/usr:/usr:ro", f"{self._folder}:{self._folder}", f"{self._bus}:/run/dbus")
         self.podman(
@@ -65,7 +65,7 @@ class Machine:
             "--detach",
             f"--name={NAME}",
             "--systemd=always",
-            "--network=host",
+            f"--network={network}",
             *(f"--volume={mount}" for mount in mounts),
             *options,
             "--rootfs",

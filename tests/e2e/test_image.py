@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +31,7 @@ PERIOD_S = 300.0  # polling would not find them within this test
 CONFINED = ("--cap-drop=all", "--security-opt=no-new-privileges", "--read-only")
 STATE = "--volume={}-state:/var/lib/looksalive"
 Tell = Callable[[str], None]
+INSTALLED = "import importlib.metadata as m; [print(d.name, d.version) for d in m.distributions()]"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -96,6 +99,22 @@ def test_it_is_small(containers: Images, folder: Path, tell: Tell) -> None:
     tell(f"image {size / 1e6:.1f} MB, resident {resident / 1e6:.1f} MB with {RESOURCES} resources")
     assert size <= SIZE_BYTES_MAX
     assert resident <= RESIDENT_BYTES_MAX
+
+
+def test_it_holds_what_the_bill_of_materials_names(containers: Images) -> None:
+    """Name and version of each package in the image are those of the bill, less what is installed elsewhere only."""
+    command = [sys.executable, "-I", str(PROJECT / "deploy/sbom.py")]
+    bill = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    listed = {(each["name"], each["version"]): each["scope"] for each in bill["components"]}
+    top = bill["metadata"]["component"]
+    interpreter = ("--network=none", "--entrypoint=/opt/looksalive/bin/python", containers.image("looksalive"))
+    installed = {
+        (name.lower().replace("_", "-"), version)
+        for name, version in map(str.split, containers.podman("run", *interpreter, "-c", INSTALLED).splitlines())
+    }
+    assert installed <= listed.keys() | {(top["name"], top["version"])}
+    assert {each for each, scope in listed.items() if scope == "required"} <= installed
+    assert (top["name"], top["version"]) in installed
 
 
 def test_a_frozen_service_becomes_unhealthy(containers: Images, folder: Path) -> None:

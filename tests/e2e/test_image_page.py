@@ -1,33 +1,25 @@
-"""The commands of deploy/README.md about containers, executed as they stand there."""
+"""The commands of README.md and deploy/README.md about containers, executed as they stand there."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
-import sys
 from pathlib import Path
 
+import pytest
+
+from tests.deploy.blocks import DOCUMENTS, run_by
 from tests.e2e.command import PROJECT
-from tests.e2e.images import PAGE, Images, build_commands
-from tests.e2e.programs import need
+from tests.e2e.images import Images, build_commands
+from tests.e2e.programs import need, of_tests
 
 WITHIN_S = 300.0
 ALONE = "ip link set lo up\n"  # in a network namespace of its own, where every port of the page is free
+BLOCKS = run_by("tests/e2e/test_image_page.py")
 
 
-def section_of(page: str, title: str) -> str:
-    """Take a section of the second level out of a page."""
-    [found] = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
-    return str(found)
-
-
-def blocks_of(text: str) -> list[str]:
-    """Take the command blocks out of a text."""
-    return re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-def test_every_command_of_the_page_works(containers: Images) -> None:
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_of_the_page_works(containers: Images, document: str) -> None:
     """Image, sidecar, compose, all-in-one: each block of the page in turn, in one shell that ends at a failure.
 
     Images are built by the page's own commands, once for all tests.
@@ -35,16 +27,14 @@ def test_every_command_of_the_page_works(containers: Images) -> None:
     need("ip", "iproute2")
     need("iptables", "iptables")
     unshare = need("unshare", "util-linux")
-    compose = Path(sys.executable).parent / "podman-compose"
-    assert compose.exists(), "podman-compose is one of the tests' packages"
-    blocks = blocks_of(section_of(PAGE.read_text(), "Containers"))
-    assert len(blocks) >= 4
-    lines = "\n".join(blocks).splitlines()
+    compose = Path(of_tests("podman-compose"))
+    lines = "".join(block.text for block in BLOCKS if block.document == document).splitlines()
     builds = build_commands()
     assert len(builds) >= 3
     for name in builds:
         containers.image(name)
     script = "\n".join(line for line in lines if line not in builds.values())
+    assert "podman build" not in script, "what one page builds the other builds by the same command"
     path = f"{compose.parent}:{os.environ['PATH']}"
     done = subprocess.run(
         [unshare, "--net", "/bin/sh", "-euxc", ALONE + script],
@@ -58,5 +48,5 @@ def test_every_command_of_the_page_works(containers: Images) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert done.stdout.count("is alive") >= 1
     assert "3 of 3 resources alive" in done.stdout
+    assert done.stdout.count("is alive") >= script.count("looksalive health")
