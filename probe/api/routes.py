@@ -17,6 +17,7 @@ from probe.api import (
     shapes,
     stages,
     status,
+    strips,
     transcript,
     wanted,
 )
@@ -46,6 +47,14 @@ _EVENTS_QUERY = (
 )
 _HISTORY_QUERY = (
     Query("minutes", f"So many, the running one among them; {history.MINUTES} by default.", whole_number=True),
+)
+
+
+_STRIPS_QUERY = (
+    Query("ids", "Only these: GROUP/NAME,GROUP/NAME; who is not there is left out."),
+    Query("minutes", f"So many, {history.MINUTES} by default, {strips.MINUTES_MAX} at most.", whole_number=True),
+    Query("limit", f"At most so many, {strips.STRIPS_PER_PAGE} by default; `next` leads on.", whole_number=True),
+    *_STATUS_QUERY[1:4],
 )
 
 
@@ -129,6 +138,15 @@ _READS = (
         shape=shapes.History,
         errors=(400, 404),
         query=_HISTORY_QUERY,
+    ),
+    Route(
+        "GET",
+        "/api/v1/strips",
+        strips.strips,
+        "What the probes of the last minutes said, of many resources",
+        shape=strips.Strips,
+        errors=(400,),
+        query=_STRIPS_QUERY,
     ),
     Route(
         "GET",

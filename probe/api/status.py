@@ -30,7 +30,7 @@ WAIT_S_MAX = 60
 async def status(request: web.Request) -> web.StreamResponse:
     """Answer with every group and resource, or with the page that was asked for."""
     api = request.app[API]
-    selection = _Selection(request)
+    selection = Selection(request)
     if "wait" in request.query:
         await _wait(request, api)
     etag = _etag(api)
@@ -53,7 +53,7 @@ async def resource(request: web.Request) -> web.StreamResponse:
     return json_reply(resource_of(find_resource(request)))
 
 
-class _Selection:
+class Selection:
     """Which part of the picture the query asks for. Raises Problem (400) for what makes no sense."""
 
     def __init__(self, request: web.Request) -> None:
@@ -94,7 +94,7 @@ class _Selection:
 _STATES = tuple(str(state) for state in State)
 
 
-def _slices(api: Api, selection: _Selection) -> Generator[bytes, None, None]:
+def _slices(api: Api, selection: Selection) -> Generator[bytes, None, None]:
     encode = msgspec.json.Encoder().encode
     yield b'{"revision":%d,"node":%s,"groups":[' % (api.service.revision, encode(api.service.node))
     yield from _listed(encode(group_of(one)) for one in selection.groups(api))

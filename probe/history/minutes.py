@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from struct import Struct
 from typing import NamedTuple
@@ -72,6 +72,37 @@ class Minute:
         return Bucket(self.start, ok, failed, unknown, *((_digits(mean_s), _digits(max_s)) if ok else (None, None)))
 
 
+class Strips:
+    """The last `count` minutes of any resource, as they were when this was made; the last is the running one."""
+
+    def __init__(
+        self, kept: deque[Minute], numbers: Mapping[ResourceId, ResourceNumbers], running: int, count: int
+    ) -> None:
+        self.since = running - (count - 1) * MINUTE_S
+        self._numbers = numbers
+        self._empty = [Bucket(time, 0, 0, 0, None, None) for time in range(self.since, running + 1, MINUTE_S)]
+        found: dict[int, Minute] = {}
+        for minute in reversed(kept):
+            if minute.start < self.since:
+                break
+            found.setdefault((minute.start - self.since) // MINUTE_S, minute)
+        self._found = [(at, minute) for at, minute in found.items() if at < count]
+
+    def of(self, id: ResourceId) -> list[Bucket]:
+        """Give a resource's minutes without a hole, oldest first."""
+        buckets, text = self._empty.copy(), str(id)
+        for at, minute in self._found:
+            bucket = minute.bucket(text)
+            if bucket is not None:
+                buckets[at] = bucket
+        one = self._numbers.get(id)
+        if one is not None:
+            ok, failed, unknown, mean_s, max_s = _row(one)
+            times = (_digits(mean_s), _digits(max_s)) if ok else (None, None)
+            buckets[-1] = Bucket(self._empty[-1].time, ok, failed, unknown, *times)
+        return buckets
+
+
 class Minutes:
     """Gathers the minutes and keeps the last ones; `offer` takes each that is over, and must not block."""
 
@@ -125,24 +156,11 @@ class Minutes:
 
     def buckets(self, id: ResourceId, count: int) -> list[Bucket]:
         """Give the last `count` minutes of a resource without a hole, oldest first; the last is the running one."""
-        running = _minute_of(self._clock.wall())
-        first = running - (count - 1) * MINUTE_S
-        found: dict[int, Bucket] = {}
-        text = str(id)
-        for minute in reversed(self._kept):
-            if minute.start < first:
-                break
-            bucket = minute.bucket(text)
-            if bucket is not None:
-                found.setdefault(minute.start, bucket)
-        one = self._metrics.resources.get(id)
-        if one is not None:
-            ok, failed, unknown, mean_s, max_s = _row(one)
-            found[running] = Bucket(
-                running, ok, failed, unknown, *((_digits(mean_s), _digits(max_s)) if ok else (None, None))
-            )
-        times = range(first, running + 1, MINUTE_S)
-        return [found.get(time) or Bucket(time, 0, 0, 0, None, None) for time in times]
+        return self.strips(count).of(id)
+
+    def strips(self, count: int) -> Strips:
+        """Give the last `count` minutes, to be read resource by resource while new ones come."""
+        return Strips(self._kept, self._metrics.resources, _minute_of(self._clock.wall()), count)
 
     async def _call_over(self, keys: list[ResourceId]) -> Roster:
         """Number the resources, in slices as well."""
