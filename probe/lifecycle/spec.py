@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from probe.values import ResourceId
 
 
@@ -20,9 +22,11 @@ class Traits:
     recreated_with: str = ""  # S41: the type with which alone it is created again once it was deleted
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """One resource as the core sees it; compared by value, so an unchanged one is recognised on reload."""
+class Spec(msgspec.Struct, frozen=True, gc=False):
+    """One resource as the core sees it; compared by value, so an unchanged one is recognised on reload.
+
+    A struct, as the records are: see `world.Record`.
+    """
 
     id: ResourceId
     traits: Traits

@@ -6,9 +6,9 @@ It knows nothing of plans: it performs what the core asks for, as the real shell
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from probe.lifecycle import actions
 from probe.lifecycle.events import (

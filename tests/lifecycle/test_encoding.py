@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from probe.lifecycle import encoding
 from probe.lifecycle.actions import Action
@@ -51,7 +52,9 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(list(kind))
     hints = get_type_hints(kind)
-    assert is_dataclass(kind) or issubclass(kind, tuple), f"a type that the encoding has not met yet: {kind}"
+    assert is_dataclass(kind) or issubclass(kind, tuple | msgspec.Struct), (
+        f"a type that the encoding has not met yet: {kind}"
+    )
     return st.builds(kind, **{name: values_of(hint) for name, hint in hints.items()})
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from probe.lifecycle import actions, graph
 from probe.lifecycle.draft import Draft

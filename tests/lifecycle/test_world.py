@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from probe.lifecycle.events import Asked, Exited, Started, Tick, Verb
 from probe.lifecycle.step import step

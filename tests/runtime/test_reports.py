@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from probe.lifecycle.events import Verb
 from probe.lifecycle.world import GroupRecord, Record, Request, World
@@ -108,5 +109,5 @@ def test_operation_is_told_in_the_walls_time() -> None:
     request = Request(OpId(3), Verb.OFFLINE, "evs1/smtp", "anna", 10.0, 1)
     told = report_operation(request, lambda at: at + 1000)
     assert (told.id, told.verb, told.state, told.asked_at, told.ended_at) == (3, "offline", "pending", 1010.0, None)
-    ended = report_operation(replace(request, state="done", ended_at=12.0), lambda at: at + 1000)
+    ended = report_operation(dataclasses.replace(request, state="done", ended_at=12.0), lambda at: at + 1000)
     assert (ended.state, ended.ended_at) == ("done", 1012.0)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from probe.lifecycle.events import Probed
 from probe.lifecycle.world import Phase, Record
@@ -31,7 +30,7 @@ def reading(alive: bool | None, reason: Reason) -> Reading:
 def record(state: State, controller: str = "process", **changes: object) -> Record:
     """Make a watched record in that state."""
     made = Record(spec("smtp", "smtp", controller), since=0.0, state=state, incarnation=Incarnation(3), watched=True)
-    return replace(made, **changes)  # type: ignore[arg-type] # fields by name
+    return replace(made, **changes)
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ class Scenario:
         name, type, controller, *rest = words
         changes = dict(word.split("=") for word in rest if "=" in word)
         providers = tuple(word for word in rest if word != "<-" and "=" not in word)
-        kinds = {field.name: field.type for field in fields(Spec)}
+        kinds = Spec.__annotations__
         typed = {key: _value(str(kinds[key]), text) for key, text in changes.items()}
         self._described[name] = spec(name, type, controller, providers, **typed)
         return []
