@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
 
-from probe.cli.errors import Garbled, Refused, Unreachable
+from probe.cli.errors import Garbled, Refused, ServiceError, Unreachable, Untrusted
 from probe.cli.output import safe
+from probe.cli.trust import HUNG_UP, explain
 from probe.secret import Secret
 
 RESPONSE_BYTES_MAX = 64 * 1024 * 1024  # the whole status of 100,000 resources is about 50 MB
@@ -51,7 +54,14 @@ class Client:
         except (aiohttp.ClientError, ValueError) as error:
             raise Garbled(f"{self._url} does not speak HTTP as looksalive does: {safe(error)}") from None
 
-    def _unreachable(self, error: Exception) -> Unreachable:
+    def _unreachable(self, error: Exception) -> ServiceError:
+        if told := explain(error):
+            return Untrusted(f"cannot talk with {self._url}: {told}")
+        connected = not isinstance(error, aiohttp.ClientConnectorError)
+        reset = connected and getattr(error, "errno", None) == errno.ECONNRESET
+        if reset or isinstance(error, aiohttp.ServerDisconnectedError):
+            plain = "hung up without an answer; if it speaks TLS, write https:// in the URL"
+            return Unreachable(f"{self._url} {plain if self._url.startswith('http:') else HUNG_UP}")
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return Unreachable(f"cannot reach {self._url}: {safe(reason)}; is looksalive running there?")
 
@@ -72,8 +82,10 @@ class Client:
             ):
                 raw = await _read(response)
                 status = response.status
-        except TimeoutError:
-            raise Unreachable(f"{self._url} did not answer within {timeout_s:.3g} s", timed_out=True) from None
+        except TimeoutError as error:
+            connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
+            waited_s = min(CONNECT_TIMEOUT_S, timeout_s) if connecting else timeout_s
+            raise Unreachable(f"{self._url} did not answer within {waited_s:.3g} s", timed_out=True) from None
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
             raise self._unreachable(error) from None
         except (aiohttp.ClientError, ValueError) as error:
@@ -105,8 +117,15 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 @asynccontextmanager
-async def connected(url: str, token: Secret[str] | None = None) -> AsyncIterator[Client]:
-    """Open a client for the service at `url`; nothing is sent yet."""
+async def connected(
+    url: str, token: Secret[str] | None = None, context: ssl.SSLContext | None = None
+) -> AsyncIterator[Client]:
+    """Open a client for the service at `url`, over TLS as `context` says; nothing is sent yet."""
     limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S)  # the whole is bounded in `_talk`
-    async with aiohttp.ClientSession(timeout=limits, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()) as session:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=True if context is None else context),
+        timeout=limits,
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as session:
         yield Client(session, url, token)

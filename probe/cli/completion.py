@@ -13,6 +13,7 @@ from probe.cli.session import DEFAULT_URL, add_client_flags, parse_target
 
 IDS_TIMEOUT_S = 1.0  # somebody sits there with a finger on the key
 IDS_MAX = 5000
+WHOM = ("--url", "--ca-file", "--client-cert-file", "--client-key-file")  # what ids are asked with
 _WORDS = re.compile(r"[\w-]+(\|[\w-]+)+", re.ASCII)
 _SCRIPTS = ("bash", "zsh", "fish")
 
@@ -71,6 +72,8 @@ def shapes() -> Iterator[Shape]:
         importlib.import_module(f"probe.cli.{command.module}").add_arguments(parser)
         options, places = [], []
         for action in parser._actions:  # noqa: SLF001 - argparse lists its arguments nowhere else
+            if action.help is argparse.SUPPRESS:
+                continue
             value = None if action.nargs == 0 else _value_of(action)
             if action.option_strings:
                 options.append(Option(tuple(action.option_strings), value, _plain(action.help or "")))
@@ -108,16 +111,18 @@ def _print_ids(arguments: argparse.Namespace) -> int:
     from probe.cli.errors import ServiceError
     from probe.cli.output import print_json, resource_objects
     from probe.cli.session import check_url
+    from probe.cli.trust import trust_of
 
     async def ask() -> list[str]:
         url = check_url(arguments.url or os.environ.get("LOOKSALIVE_URL") or DEFAULT_URL)
-        async with connected(url) as client:
+        context = trust_of(arguments, os.environ).context() if url.startswith("https:") else None
+        async with connected(url, context=context) as client:
             status = await client.ask("/api/v1/status", {"limit": str(IDS_MAX)}, IDS_TIMEOUT_S)
         return [resource["id"] for resource in resource_objects(status)]
 
     try:
         ids = asyncio.run(ask())
-    except (ServiceError, ValueError):
+    except (ServiceError, ValueError, OSError):
         ids = []
     known = [id for id in ids if re.fullmatch(r"[\w./-]{1,127}", id, re.ASCII)]
     names = [*dict.fromkeys(id.partition("/")[0] for id in known), *known]
@@ -133,11 +138,11 @@ def _print_ids(arguments: argparse.Namespace) -> int:
 _BASH = """\
 # bash completion of looksalive; made by: looksalive completion bash
 _looksalive_ids() {{
-    local url=() at
-    for ((at = 1; at < COMP_CWORD; at++)); do
-        if [[ ${{COMP_WORDS[at]}} == --url ]]; then url=(--url "${{words[at + 1]}}"); fi
+    local asked=() at
+    for ((at = 1; at < ${{#words[@]}} - 2; at++)); do
+        case ${{words[at]}} in {whom}) asked+=("${{words[at]}}" "${{words[at + 1]}}") ;; esac
     done
-    looksalive completion ids "${{url[@]}}" 2>/dev/null
+    looksalive completion ids "${{asked[@]}}" 2>/dev/null
 }}
 _looksalive_fill() {{
     local kind=$1 current=$2
@@ -201,6 +206,7 @@ def _bash(listed: list[Shape]) -> str:
                 values.append(f"        {patterns}) {fill}; return ;;")
                 valued.append(patterns)
     return _BASH.format(
+        whom="|".join(WHOM),
         commands=" ".join(shape.name for shape in listed),
         cases="\n".join(cases),
         values="\n".join(values),
@@ -218,10 +224,12 @@ _ZSH = """\
 #compdef looksalive
 # zsh completion of looksalive; made by: looksalive completion zsh
 _looksalive_ids() {{
-    local -a url ids
-    local at=${{words[(I)--url]}}
-    if ((at && at < CURRENT - 1)); then url=(--url ${{words[at + 1]}}); fi
-    ids=(${{(f)"$(looksalive completion ids $url 2>/dev/null)"}})
+    local -a asked ids
+    local at
+    for ((at = 1; at < CURRENT - 1; at++)); do
+        case ${{words[at]}} in {whom}) asked+=(${{words[at]}} ${{words[at + 1]}}) ;; esac
+    done
+    ids=(${{(f)"$(looksalive completion ids $asked 2>/dev/null)"}})
     compadd -a ids
 }}
 _looksalive() {{
@@ -255,7 +263,7 @@ def _zsh(listed: list[Shape]) -> str:
         arguments = " \\\n                ".join(specs)
         cases.append(f"        {shape.name})\n            _arguments -s \\\n                {arguments} ;;")
     commands = "\n".join(f"            '{shape.name}:{shape.summary}'" for shape in listed)
-    return _ZSH.format(commands=commands, cases="\n".join(cases))
+    return _ZSH.format(whom="|".join(WHOM), commands=commands, cases="\n".join(cases))
 
 
 def _zsh_option(option: Option, name: str) -> str:
@@ -274,12 +282,14 @@ _FISH = """\
 # fish completion of looksalive; made by: looksalive completion fish
 function __looksalive_ids
     set -l words (commandline -opc)
-    set -l at (contains -i -- --url $words)
-    if test -n "$at"; and test (count $words) -gt $at
-        looksalive completion ids --url $words[(math $at + 1)] 2>/dev/null
-    else
-        looksalive completion ids 2>/dev/null
+    set -l asked
+    for option in {whom}
+        set -l at (contains -i -- $option $words)
+        if test -n "$at"; and test (count $words) -gt $at
+            set -a asked $option $words[(math $at + 1)]
+        end
     end
+    looksalive completion ids $asked 2>/dev/null
 end
 complete -c looksalive -f
 """
@@ -303,7 +313,7 @@ def _fish(listed: list[Shape]) -> str:
             fill = _fish_fill(value).replace(" -r", "").replace(" -x", "")
             if fill:
                 lines.append(f"{seen}{fill}")
-    return _FISH + "\n".join(lines) + "\n"
+    return _FISH.format(whom=" ".join(WHOM)) + "\n".join(lines) + "\n"
 
 
 def _fish_fill(value: Value) -> str:

@@ -15,6 +15,7 @@ from probe.cli.arguments import EXIT_CANNOT_ASK, EXIT_FAILED
 from probe.cli.changing import Opened, add_change_flags, change_store, on_terminal, open_store
 from probe.cli.output import complain, print_json, resource_objects, safe
 from probe.cli.session import Session, parse_target, parse_timeout, run_session
+from probe.cli.trust import add_trust_flags
 
 if TYPE_CHECKING:
     from probe.resources.changes import Change, Present
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--url", help="the service that runs this store  [LOOKSALIVE_URL]")
     parser.add_argument("--token-file", metavar="FILE", help="file that holds the token alone  [LOOKSALIVE_TOKEN_FILE]")
+    add_trust_flags(parser)
     add_change_flags(parser)
 
 

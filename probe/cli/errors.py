@@ -2,6 +2,7 @@
 
 ServiceError
 ├── Unreachable   nobody answered, or not in time: the service is not up, or the URL is wrong
+├── Untrusted     two ends of TLS that do not accept each other: a matter of the flags, which no waiting mends
 ├── Garbled       what answered is not looksalive, or answered too much
 └── Refused       looksalive answered no: `status`, `code` and its own sentence, with the mend
 """
@@ -19,6 +20,10 @@ class Unreachable(ServiceError):
     def __init__(self, message: str, *, timed_out: bool = False) -> None:
         super().__init__(message)
         self.timed_out = timed_out
+
+
+class Untrusted(ServiceError):
+    """Whoever answers is not trusted, or does not trust us."""
 
 
 class Garbled(ServiceError):

@@ -1,5 +1,11 @@
 """`looksalive health`: whether the service beside us answers, as a container's HEALTHCHECK asks it every few seconds.
 
+Without --url it asks where the variables of the service itself say: LOOKSALIVE_LISTEN, and over TLS with
+LOOKSALIVE_WEB_CONFIG. Its certificate is then for the names that others call it by, so none is looked for in it, and
+nobody has to vouch for it, unless a CA is named: what is asked is open to everybody, nothing secret is sent, and a
+service that serves must not be restarted over a renewal that went wrong. For the same reason it is alive when it
+carries a handshake through and then hangs up, as it does on who shows no client certificate: its event loop did that.
+
 It asks `/livez` alone, whatever the watched services do. The rest of looksalive is not imported, nor is asyncio: a
 HEALTHCHECK starts an interpreter each time.
 """
@@ -10,12 +16,16 @@ import argparse
 import os
 import signal
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from probe.cli.commands import EXIT_FAILED, EXIT_OK
 from probe.cli.output import complain, print_json, safe
 from probe.cli.session import DEFAULT_URL, check_url, parse_timeout
+from probe.cli.trust import HUNG_UP, add_trust_flags, context_of, explain
+
+if TYPE_CHECKING:
+    import ssl
 
 TIMEOUT_S = 2.0
 PATH = "/livez"
@@ -25,7 +35,9 @@ ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - nothing 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--url", help=f"the service (where LOOKSALIVE_LISTEN has it listen, else {DEFAULT_URL})  [LOOKSALIVE_URL]"
+        "--url",
+        help=f"the service (where LOOKSALIVE_LISTEN has it listen, else {DEFAULT_URL}; "
+        "https:// where LOOKSALIVE_WEB_CONFIG is set)  [LOOKSALIVE_URL]",
     )
     parser.add_argument(
         "--timeout",
@@ -35,67 +47,83 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=TIMEOUT_S,
         help=f"for everything, from the connection to the answer ({TIMEOUT_S:g})",
     )
+    add_trust_flags(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+class Outcome(NamedTuple):
+    """What came of it: `status` None without an HTTP answer; `reason` is empty after a 200."""
+
+    alive: bool
+    status: int | None
+    reason: str
 
 
 def execute(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     """Ask once; 0 when the answer is 200."""
+    given = arguments.url or os.environ.get("LOOKSALIVE_URL")
     try:
-        url = _plain(check_url(arguments.url or _url_of(os.environ)))
+        url = check_url(given or _url_of(os.environ))
     except ValueError as error:
         parser.error(str(error))
-    status, reason = _ask(url, arguments.timeout_s)
-    alive = status == 200
+    context = context_of(arguments, parser, url, ours=not given)
+    outcome = _ask(url, context, arguments.timeout_s, ours=not given)
     if arguments.json:
-        print_json({"url": url, "alive": alive, "status": status, "reason": reason})
-    elif alive:
-        print(f"{url} is alive")
-    if not alive:
-        complain(arguments.command, f"{url} {reason}")
-    return EXIT_OK if alive else EXIT_FAILED
+        print_json({"url": url, **outcome._asdict()})
+    elif outcome.alive:
+        print(f"{url} is alive{outcome.reason and ': '}{outcome.reason}")
+    if not outcome.alive:
+        complain(arguments.command, f"{url} {outcome.reason}")
+    return EXIT_OK if outcome.alive else EXIT_FAILED
 
 
 def _url_of(variables: Mapping[str, str]) -> str:
     """Find the service by the variables that it was started with itself. Raises ValueError saying what to write."""
-    if url := variables.get("LOOKSALIVE_URL"):
-        return url
-    listen = variables.get("LOOKSALIVE_LISTEN")
-    if not listen:
-        return DEFAULT_URL
-    host, _, port = listen.rpartition(":")
+    scheme = "https" if variables.get("LOOKSALIVE_WEB_CONFIG") else "http"
+    host, _, port = (variables.get("LOOKSALIVE_LISTEN") or urlsplit(DEFAULT_URL).netloc).rpartition(":")
     if port == "0":
-        raise ValueError("LOOKSALIVE_LISTEN names no port (0 is any free one); pass --url http://127.0.0.1:PORT")
-    return f"http://{ANY_ADDRESS.get(host, host)}:{port}"
+        raise ValueError(f"LOOKSALIVE_LISTEN names no port (0 is any free one); pass --url {scheme}://127.0.0.1:PORT")
+    return f"{scheme}://{ANY_ADDRESS.get(host, host)}:{port}"
 
 
-def _plain(url: str) -> str:
-    if not url.startswith("http:"):
-        raise ValueError(f"{url!r}: the service itself speaks plain HTTP; write http://")
-    return url
-
-
-def _ask(url: str, timeout_s: float) -> tuple[int | None, str]:
-    """GET `/livez`; return the status, None without any, and what was wrong. One deadline for the whole dialogue."""
-    from http.client import HTTPConnection, HTTPException
+def _ask(url: str, context: ssl.SSLContext | None, timeout_s: float, *, ours: bool) -> Outcome:
+    """GET `/livez`. One deadline for the whole dialogue."""
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
     parts = urlsplit(url)
     assert parts.hostname is not None, "check_url has looked"
-    connection = HTTPConnection(parts.hostname, parts.port or 80)
+    connection = (
+        HTTPConnection(parts.hostname, parts.port or 80)
+        if context is None
+        else HTTPSConnection(parts.hostname, parts.port or 443, context=context)
+    )
     signal.signal(signal.SIGALRM, _too_late)
     signal.setitimer(signal.ITIMER_REAL, timeout_s)
+    shaken = False
     try:
+        connection.connect()
+        shaken = context is not None
         connection.request("GET", parts.path + PATH, headers={"Connection": "close"})
         status = connection.getresponse().status
     except TimeoutError:
-        return None, f"did not answer within {timeout_s:.3g} s"
+        return Outcome(False, None, f"did not answer within {timeout_s:.3g} s")
+    except ConnectionError as error:  # http.client's "closed without response" is one of them
+        if shaken and ours:
+            return Outcome(True, None, "it hangs up on who shows no client certificate")
+        return Outcome(False, None, HUNG_UP if shaken else f"cannot be reached: {_said(error)}")
     except HTTPException as error:
-        return None, f"does not speak HTTP: {safe(error)}"
+        return Outcome(False, None, f"does not speak HTTP: {safe(error)}")
     except OSError as error:
-        return None, f"cannot be reached: {error.strerror or error}"
+        told = explain(error)
+        return Outcome(False, None, f"cannot be asked: {told}" if told else f"cannot be reached: {_said(error)}")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         connection.close()
-    return status, "" if status == 200 else f"answered {status}"
+    return Outcome(status == 200, status, "" if status == 200 else f"answered {status}")
+
+
+def _said(error: OSError) -> str:
+    return error.strerror or safe(error)
 
 
 def _too_late(number: int, frame: object) -> NoReturn:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from probe.cli.arguments import EXIT_CANNOT_ASK, EXIT_FAILED
 from probe.cli.errors import Refused, ServiceError
 from probe.cli.output import complain, print_json
+from probe.cli.trust import add_trust_flags, context_of
 from probe.secret import Secret
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def add_client_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that every client takes."""
     parser.add_argument("--url", help=f"the service ({DEFAULT_URL})  [LOOKSALIVE_URL]")
     parser.add_argument("--token-file", metavar="FILE", help="file that holds the token alone  [LOOKSALIVE_TOKEN_FILE]")
+    add_trust_flags(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -113,17 +115,18 @@ def token_from(raw: bytes, name: str) -> str:
 def run_session(
     arguments: argparse.Namespace, parser: argparse.ArgumentParser, conduct: Conduct, *, control: bool = False
 ) -> int:
-    """Settle URL and token, open the client and let the command talk. `control`: the command needs its token."""
+    """Settle URL, token and trust, open the client and let the command talk. `control`: the command needs its token."""
     import asyncio
 
     url = _url(arguments, parser)
     token = _token(arguments, parser, control=control)
+    context = context_of(arguments, parser, url)
 
     async def talk() -> int:
         from probe.cli.client import connected
         from probe.environment.clock import LoopClock
 
-        async with connected(url, token) as client:
+        async with connected(url, token, context) as client:
             return await conduct(arguments, Session(client, LoopClock()))
 
     try:

@@ -96,7 +96,9 @@ def test_the_service_is_found_where_it_was_told_to_listen(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("words", "listen", "mend"),
     [
-        (["--url", "https://127.0.0.1:9810"], "", "write http://"),
+        (["--url", "ftp://127.0.0.1:9810"], "", "write http://"),
+        (["--insecure"], "", "--ca-file FILE"),
+        (["--ca-file", "ca.pem"], "", "write https:// in --url"),
         (["--url", "127.0.0.1:9810"], "", "write http://127.0.0.1:9810"),
         (["--timeout", "0"], "", "above 0"),
         ([], "127.0.0.1:0", "pass --url"),
