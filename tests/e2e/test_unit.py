@@ -27,7 +27,8 @@ UNIT = PROJECT / "deploy" / "systemd" / "looksalive.service"
 EXPOSURE_MAX = 2.0
 WITHIN_S = 30.0
 WATCHDOG_S = 2
-PROGRAM = "/usr/bin/looksalive"  # of the shipped ExecStart; /usr is this machine's, so that a drop-in names ours
+PROGRAM = "/usr/bin/looksalive"  # of the shipped ExecStart; /usr is this machine's, so that a drop-in names ours:
+OURS = "-m tests.e2e.stuck"  # the same command, whose event loop SIGUSR1 blocks for good
 
 
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -84,7 +85,7 @@ class Unit:
 DefaultDependencies=no
 [Service]
 ExecStart=
-{shipped.replace(PROGRAM, f"{python} -m probe.cli")}
+{shipped.replace(PROGRAM, f"{python} {OURS}")}
 Environment=PYTHONPATH=/opt/project:/opt/packages LD_LIBRARY_PATH=/opt/python/lib
 Environment=LOOKSALIVE_LISTEN=127.0.0.1:{self.port} PYTHONDONTWRITEBYTECODE=1
 StandardError=append:/var/log/looksalive.log
@@ -147,7 +148,7 @@ def test_ready_reload_watchdog(unit: Unit) -> None:
         assert (unit.show("ActiveState"), unit.show("SubState")) == ("active", "running"), unit.log
         assert unit.show("StatusText").startswith(f"serving at http://127.0.0.1:{unit.port}/")
         wait_until(lambda: unit.alive("default/smtp-0"), "the server to be alive", WITHIN_S)
-        assert unit.metric("looksalive_kernel_events_active") == 1, unit.log
+        wait_until(lambda: unit.metric("looksalive_kernel_events_active") == 1, "the kernel to tell", WITHIN_S)
 
         before = unit.metric("looksalive_config_last_reload_success_timestamp_seconds")
         assert unit.machine.systemctl("reload", "looksalive.service") == ""
@@ -162,11 +163,13 @@ def test_ready_reload_watchdog(unit: Unit) -> None:
         first, restarts = unit.show("MainPID"), int(unit.show("NRestarts"))
         fed = unit.told("WATCHDOG=1")
         wait_until(lambda: unit.told("WATCHDOG=1") >= fed + 2, "the watchdog to be fed twice", WITHIN_S)
-        unit.machine.systemctl("kill", f"--signal={signal.SIGSTOP.name}", "looksalive.service")  # nobody is told
+        unit.machine.systemctl("kill", f"--signal={signal.SIGUSR1.name}", "looksalive.service")  # its loop sticks
         wait_until(lambda: int(unit.show("NRestarts")) > restarts, "the watchdog to bite", WITHIN_S)
         wait_until(lambda: unit.show("ActiveState") == "active", "the next run", WITHIN_S)
         assert unit.show("MainPID") not in (first, "0")
+        assert "Watchdog timeout" in unit.machine.podman("logs", NAME)
         assert wait_until(lambda: unit.alive("default/smtp-0"), "the server to be alive again", WITHIN_S)
+        wait_until(lambda: unit.metric("looksalive_kernel_events_active") == 1, "the kernel to tell again", WITHIN_S)
         listeners.kill(0)
         wait_until(lambda: "from online to failed: listener_gone" in unit.log, "the kernel's word", WITHIN_S)
 
