@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import crowd, history, kernel, probes, step, truth
+from tests.bench import asked, crowd, history, kernel, large, probes, scrape, step, sweep, truth
 from tests.bench.ground import GroundError
 from tests.bench.peers import rounds as peers
 from tests.e2e.waiting import TooLateError
@@ -33,9 +33,9 @@ class Benchmark:
 
 def main(words: Sequence[str]) -> int:
     """Run the named benchmark and print its table. Returns 0, or 2 when there is nothing to measure on."""
-    asked = parser().parse_args(words)
+    chosen = parser().parse_args(words)
     try:
-        for text in asked.run(asked):
+        for text in chosen.run(chosen):
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
     except (GroundError, TooLateError) as error:
@@ -91,9 +91,9 @@ def _add_probes(one: argparse.ArgumentParser) -> None:
     one.add_argument("--rude", action="store_true", help="close without QUIT, as the floor does")
 
 
-def _probes(asked: argparse.Namespace) -> Iterator[str]:
-    plan = probes.Plan(asked.bindings, asked.period, asked.seconds, asked.rounds, polite=not asked.rude)
-    yield probes.table(plan, probes.measure(plan, asked.bench_src))
+def _probes(chosen: argparse.Namespace) -> Iterator[str]:
+    plan = probes.Plan(chosen.bindings, chosen.period, chosen.seconds, chosen.rounds, polite=not chosen.rude)
+    yield probes.table(plan, probes.measure(plan, chosen.bench_src))
 
 
 def _add_kernel(one: argparse.ArgumentParser) -> None:
@@ -101,17 +101,17 @@ def _add_kernel(one: argparse.ArgumentParser) -> None:
     one.add_argument("--kernel-rounds", type=int, default=kernel.KernelPlan.rounds, help="kills of each real server")
 
 
-def _kernel(asked: argparse.Namespace) -> Iterator[str]:
-    plan = kernel.KernelPlan(kills=asked.kills, rounds=asked.kernel_rounds, real=asked.kernel_rounds > 0)
+def _kernel(chosen: argparse.Namespace) -> Iterator[str]:
+    plan = kernel.KernelPlan(kills=chosen.kills, rounds=chosen.kernel_rounds, real=chosen.kernel_rounds > 0)
     yield kernel.HEADING
     yield from map(kernel.line_of, kernel.measure_deaths(plan))
 
 
-def _step(asked: argparse.Namespace) -> Iterator[str]:
+def _step(chosen: argparse.Namespace) -> Iterator[str]:
     yield step.table(step.measure())
 
 
-def _history(asked: argparse.Namespace) -> Iterator[str]:
+def _history(chosen: argparse.Namespace) -> Iterator[str]:
     yield history.table(history.measure())
 
 
@@ -119,8 +119,8 @@ def _add_truth(one: argparse.ArgumentParser) -> None:
     one.add_argument("--probes", type=int, default=100_000, help="how many are made in all")
 
 
-def _truth(asked: argparse.Namespace) -> Iterator[str]:
-    yield truth.table(truth.measure(asked.probes))
+def _truth(chosen: argparse.Namespace) -> Iterator[str]:
+    yield truth.table(truth.measure(chosen.probes))
 
 
 def _add_crowd(one: argparse.ArgumentParser) -> None:
@@ -130,8 +130,8 @@ def _add_crowd(one: argparse.ArgumentParser) -> None:
     one.add_argument("--seconds", type=float, default=plan.seconds, help="length of each window", metavar="S")
 
 
-def _crowd(asked: argparse.Namespace) -> Iterator[str]:
-    plan = crowd.CrowdPlan(streams=asked.streams, slow=asked.slow, seconds=asked.seconds)
+def _crowd(chosen: argparse.Namespace) -> Iterator[str]:
+    plan = crowd.CrowdPlan(streams=chosen.streams, slow=chosen.slow, seconds=chosen.seconds)
     yield crowd.table(plan, crowd.measure(plan))
 
 
@@ -146,14 +146,77 @@ def _add_peers(one: argparse.ArgumentParser) -> None:
     one.add_argument("--without", action="append", default=[], help="leave out, by the beginning of a name: monit")
 
 
-def _peers(asked: argparse.Namespace) -> Iterator[str]:
-    without = tuple(asked.without)
-    plan = peers.PeersPlan(asked.targets, asked.rate, asked.seconds, asked.rounds, asked.only, without)
-    yield peers.table(plan, peers.measure(plan, asked.bench_src, note))
+def _peers(chosen: argparse.Namespace) -> Iterator[str]:
+    without = tuple(chosen.without)
+    plan = peers.PeersPlan(chosen.targets, chosen.rate, chosen.seconds, chosen.rounds, chosen.only, without)
+    yield peers.table(plan, peers.measure(plan, chosen.bench_src, note))
+
+
+def _add_sweep(one: argparse.ArgumentParser) -> None:
+    sources(one)
+    plan = sweep.SweepPlan
+    one.add_argument("--sizes", type=numbers, default=plan.sizes, help="resources: 1000,10000", metavar="N,...")
+    one.add_argument("--period", type=float, default=plan.period_s, metavar="S")
+    one.add_argument("--seconds", type=float, default=plan.seconds, help="length of each window", metavar="S")
+    one.add_argument("--groups", type=int, help="(one for each hundred resources; 0: all in `default`)")
+    one.add_argument("--polite", action="store_true", help="take leave with QUIT, which the floor does not")
+    one.add_argument("--option", action="append", default=[], help="of `run`, any number: --option=--history=off")
+
+
+def _sweep(chosen: argparse.Namespace) -> Iterator[str]:
+    options = tuple(chosen.option)
+    plan = sweep.SweepPlan(chosen.sizes, chosen.period, chosen.seconds, chosen.groups, chosen.polite, options)
+    yield sweep.table(plan, *sweep.measure(plan, chosen.bench_src, note))
+
+
+def _add_scrape(one: argparse.ArgumentParser) -> None:
+    sources(one)
+    plan = scrape.ScrapePlan
+    one.add_argument("--sizes", type=numbers, default=plan.sizes, help="resources: 10000,100000", metavar="N,...")
+    one.add_argument("--period", type=float, default=plan.period_s, metavar="S")
+    one.add_argument("--reads", type=int, default=plan.reads, help="of each page, twice")
+
+
+def _scrape(chosen: argparse.Namespace) -> Iterator[str]:
+    plan = scrape.ScrapePlan(chosen.sizes, chosen.period, chosen.reads)
+    yield scrape.table(*scrape.measure(plan, chosen.bench_src, note))
+
+
+def _add_asked(one: argparse.ArgumentParser) -> None:
+    sources(one)
+    plan = asked.AskedPlan
+    one.add_argument("--rate", type=float, default=plan.rate, help="/isalive a second", metavar="N")
+    one.add_argument("--resources", type=int, default=plan.resources)
+    one.add_argument("--period", type=float, default=plan.period_s, metavar="S")
+    one.add_argument("--seconds", type=float, default=plan.seconds, help="length of each window", metavar="S")
+    one.add_argument("--rounds", type=int, default=plan.rounds)
+
+
+def _asked(chosen: argparse.Namespace) -> Iterator[str]:
+    plan = asked.AskedPlan(chosen.rate, chosen.resources, chosen.period, chosen.seconds, chosen.rounds)
+    yield asked.table(plan, asked.measure(plan, chosen.bench_src))
+
+
+def _add_large(one: argparse.ArgumentParser) -> None:
+    sources(one)
+    plan = large.LargePlan
+    one.add_argument("--bindings", type=int, default=plan.bindings)
+    one.add_argument("--period", type=float, default=plan.period_s, metavar="S")
+    one.add_argument("--groups", type=int, default=plan.groups, help="and once more with everything in one")
+    one.add_argument("--reloads", type=int, default=plan.reloads)
+
+
+def _large(chosen: argparse.Namespace) -> Iterator[str]:
+    plan = large.LargePlan(chosen.bindings, chosen.period, chosen.groups, chosen.reloads)
+    yield large.table(plan, large.measure(plan, chosen.bench_src, note))
 
 
 BENCHMARKS = (
     Benchmark("peers", "CPU per probe of everybody who checks, at one pace", "--rounds 3", _add_peers, _peers),
+    Benchmark("sweep", "cost, lag and memory as the work grows", "--sizes 1000,10000", _add_sweep, _sweep),
+    Benchmark("scrape", "what reading everything costs and stalls", "--sizes 10000", _add_scrape, _scrape),
+    Benchmark("asked", "the probes' lag beside many /isalive", "--rate 2000", _add_asked, _asked),
+    Benchmark("large", "start and reload of a large store", "--bindings 10000", _add_large, _large),
     Benchmark("probes", "CPU per probe beside the floor, and the loop's lag", "--rude", _add_probes, _probes),
     Benchmark("kernel", "from a listener's death to the published failure", "--kills 100", _add_kernel, _kernel),
     Benchmark("step", "a decision in a small world and in a large one", "", _no_options, _step),

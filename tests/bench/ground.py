@@ -11,7 +11,7 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -130,10 +130,15 @@ class Window:
         return self.cpu_s / self.seconds
 
 
-def watch(server: CheapServer, pids: list[int], seconds: float) -> Window:
-    """Let the time pass and say what the processes, with their children, cost. Raises GroundError without a probe."""
+def watch(
+    server: CheapServer, pids: list[int], seconds: float, meanwhile: Callable[[float], None] | None = None
+) -> Window:
+    """Let the time pass and say what the processes, with their children, cost. Raises GroundError without a probe.
+
+    `meanwhile` is what passes the time, of which it gets so many seconds.
+    """
     cpu, answered, begun = sum(map(cpu_s, pids)), server.answered, time.monotonic()
-    let_pass(seconds)
+    (meanwhile or let_pass)(seconds)
     window = Window(server.answered - answered, time.monotonic() - begun, sum(map(cpu_s, pids)) - cpu)
     if not window.probes:
         raise GroundError(f"not one probe came in {seconds:g} s: the figures would mean nothing")

@@ -51,6 +51,8 @@ class Answer:
 class Service:
     """One `run` (or `demo`) on a store; `with` starts it and stops it, whatever happened in between."""
 
+    ready_within_s = READY_WITHIN_S
+
     def __init__(
         self,
         store: Path,
@@ -84,7 +86,7 @@ class Service:
                 start_new_session=True,
             )
         try:
-            self.url = self._within(READY_WITHIN_S, self._ready_url, "the ready line")
+            self.url = self._within(self.ready_within_s, self._ready_url, "the ready line")
         except TooLateError:
             self._process.kill()
             self._process.wait()
