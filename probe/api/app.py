@@ -12,6 +12,7 @@ from probe.api.door import Door, Proxies
 from probe.api.errors import tell_errors
 from probe.api.fanout import Seats
 from probe.api.limits import BODY_BYTES_MAX
+from probe.api.relay import Relay
 from probe.api.routes import ROUTES
 from probe.api.security import Gate, harden
 from probe.api.server import Server, serve
@@ -42,6 +43,7 @@ def make_app(service: Service, metrics: Metrics, settings: ApiSettings | None = 
         plans=Seats(limits.plans, "plans"),
         readings=Seats(limits.readings, "readers of the history"),
         door=Door(limits, Proxies(settings.trusted_proxies)),
+        relay=Relay(service, limits),
     )
     gate = Gate(api, {(method, route.path): route for route in ROUTES for method in _methods(route.method)})
 

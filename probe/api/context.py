@@ -9,16 +9,15 @@ from aiohttp import web
 
 from probe.api.door import Door, Network
 from probe.api.errors import Problem
-from probe.api.fanout import Frames, Seats, Turnstile
+from probe.api.fanout import Seats
 from probe.api.limits import Limits
+from probe.api.relay import Relay
 from probe.api.service import Service
 from probe.api.tokens import TokenFile, TokenFiles
 from probe.history.attempt import Attempt
 from probe.lifecycle.report import ResourceReport
 from probe.metrics import Metrics
 from probe.values import ResourceId, evidence_of
-
-WRITERS_PER_PASS = 50  # stream readers written to in one pass of the loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,7 @@ class Api:
     plans: Seats
     readings: Seats
     door: Door
-    frames: Frames = field(default_factory=Frames)
-    turnstile: Turnstile = field(default_factory=lambda: Turnstile(WRITERS_PER_PASS))
+    relay: Relay
 
     def close(self) -> None:
         """End every request that waits for something to happen."""

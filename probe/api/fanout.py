@@ -1,9 +1,9 @@
-"""One event to many readers: who may wait for it, when each is written to, and the bytes they share."""
+"""Requests that last: how many there may be, and the bytes that the readers of one event share."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +13,7 @@ from probe.api.errors import Problem
 from probe.api.shapes import event_of
 from probe.lifecycle.report import EventReport
 
-FRAMES_KEPT = 64
+FRAMES_KEPT = 256
 
 
 class Seats:
@@ -42,42 +42,6 @@ class Seats:
         """End every request that holds a seat."""
         for task in tuple(self._taken):
             task.cancel()
-
-
-class Turnstile:
-    """Let a bounded number of tasks through in each pass of the loop, so that one event to many readers stalls none."""
-
-    def __init__(self, per_pass: int) -> None:
-        self._per_pass = per_pass
-        self._left = per_pass
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._armed = False
-
-    async def enter(self) -> None:
-        """Go on in this pass when there is room in it, else in a later one, in the order of arrival."""
-        self._arm()
-        if self._left > 0 and not self._waiting:
-            self._left -= 1
-            return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        await turn
-
-    def _arm(self) -> None:
-        if not self._armed:
-            self._armed = True
-            asyncio.get_running_loop().call_soon(self._open)
-
-    def _open(self) -> None:
-        self._armed = False
-        self._left = self._per_pass
-        while self._waiting and self._left > 0:
-            turn = self._waiting.popleft()
-            if not turn.done():  # its reader may have gone
-                turn.set_result(None)
-                self._left -= 1
-        if self._left < self._per_pass:
-            self._arm()
 
 
 class Frames:

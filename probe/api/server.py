@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import socket
 import ssl
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
@@ -16,10 +20,15 @@ from probe.api.certificates import Certificates
 from probe.api.context import API, Api
 from probe.api.door import Seat
 from probe.api.errors import error_response, response_of
+from probe.api.relay import Reader
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 512
+BACKLOG = 4096  # the kernel takes less where net.core.somaxconn says so; what finds no room comes again seconds later
+ACCEPTS_PER_PASS = 8  # libuv takes one connection a listener and pass: so many listeners share one socket
+SWEEP_S = 0.25  # how often those are looked for that let a head wait for too long
+SWEPT_PER_PASS = 32
+AIOHTTP_TIMER_S = 86_400.0  # its own timer for heads, one a connection: all of a crowd's would fire in one pass
 TLS_GOODBYE_S = 1.0
 SAID_BURST = 3  # how often it is said that connections are sent away: so often at once, then
 SAID_PER_S = 0.1
@@ -28,12 +37,14 @@ SAID_PER_S = 0.1
 class Connection(web.RequestHandler):
     """One client's connection: let in by the door, and telling its own errors in the shape of all others."""
 
-    __slots__ = ("_api", "_crowd", "seat")
+    __slots__ = ("_api", "_crowd", "_reader", "_sweep", "seat")
 
-    def __init__(self, server: web.Server, api: Api, crowd: Allowance, **options: Any) -> None:
+    def __init__(self, server: web.Server, api: Api, crowd: Allowance, sweep: Sweep, **options: Any) -> None:
         super().__init__(server, **options)
         self._api = api
+        self._sweep = sweep
         self._crowd = crowd
+        self._reader: Reader | None = None
         self.seat: Seat | None = None
 
     @property
@@ -53,12 +64,32 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         if self.seat is None:
             self.cut()
+        else:
+            self._sweep.begin(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Leave the place to others."""
         if self.seat is not None:
             self._api.door.leave(self.seat)
+        self._sweep.end(self)
         super().connection_lost(exc)
+        if self._reader is not None:
+            self._reader.lost()
+
+    def resume_writing(self) -> None:
+        """Go on: the transport's buffer has room again."""
+        super().resume_writing()
+        if self._reader is not None:
+            self._reader.drained()
+
+    @contextmanager
+    def followed_by(self, reader: Reader) -> Iterator[None]:
+        """Tell a reader of the stream what becomes of this connection."""
+        self._reader = reader
+        try:
+            yield
+        finally:
+            self._reader = None
 
     def cut(self) -> None:
         """End the connection at once, whatever is under way."""
@@ -66,6 +97,11 @@ class Connection(web.RequestHandler):
         self.force_close()
         if transport is not None:
             transport.abort()
+
+    def cut_idle(self) -> None:
+        """End the connection where no request is being answered."""
+        if self._waiter is not None and not self._waiter.done():
+            self.force_close()
 
     @property
     def vouched(self) -> bool:
@@ -103,20 +139,73 @@ class Connection(web.RequestHandler):
         finally:
             if self.seat is not None:
                 self._api.door.rest(self.seat)
+            if self.transport is not None:
+                self._sweep.begin(self)
+
+
+class Sweep:
+    """Cuts whoever lets a head wait for too long, a few in a pass; one timer for all connections.
+
+    They stand in the order of their last answer (or of their coming), so that only those due are looked at.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, headers_s: float) -> None:
+        self._loop = loop
+        self._headers_s = headers_s
+        self._waiting: OrderedDict[Connection, float] = OrderedDict()  # since when, in seconds of the loop
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, connection: Connection) -> None:
+        """Take the time for the next head from now on."""
+        self._waiting[connection] = self._loop.time()
+        self._waiting.move_to_end(connection)
+        if self._timer is None:
+            self._plan(min(SWEEP_S, self._headers_s / 4))
+
+    def end(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        self._waiting.pop(connection, None)
+
+    def close(self) -> None:
+        """Sweep no more."""
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _plan(self, delay_s: float) -> None:
+        self._timer = self._loop.call_later(delay_s, self._run)
+
+    def _run(self) -> None:
+        self._timer = None
+        due = self._loop.time() - self._headers_s
+        for _ in range(SWEPT_PER_PASS):
+            first = next(iter(self._waiting.items()), None)
+            if first is None:
+                return
+            connection, since = first
+            if since > due:
+                self._plan(min(SWEEP_S, self._headers_s / 4))
+                return
+            del self._waiting[connection]  # one that is being answered comes again behind its answer
+            connection.cut_idle()
+        self._plan(0)
 
 
 class Server:
     """A listening server; `url` names the port that it really has."""
 
-    def __init__(self, url: str, runner: web.AppRunner, listener: asyncio.Server) -> None:
+    def __init__(self, url: str, runner: web.AppRunner, listeners: list[asyncio.Server], sweep: Sweep) -> None:
         self.url = url
         self._runner = runner
-        self._listener = listener
+        self._listeners = listeners
+        self._sweep = sweep
 
     async def close(self) -> None:
         """Stop listening, end the requests that wait, let the others finish within a second."""
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         await self._runner.cleanup()
+        self._sweep.close()
 
 
 async def serve(app: web.Application, host: str, port: int, certificates: Certificates | None = None) -> Server:
@@ -126,17 +215,20 @@ async def serve(app: web.Application, host: str, port: int, certificates: Certif
     await runner.setup()
     assert runner.server is not None
     loop = asyncio.get_running_loop()
+    sweep = Sweep(loop, limits.headers_s)
     connect = partial(
         Connection,
         runner.server,
         app[API],
         Allowance(SAID_BURST, SAID_PER_S, loop.time),
+        sweep,
         loop=loop,
         access_log=None,
-        keepalive_timeout=limits.headers_s,
+        keepalive_timeout=AIOHTTP_TIMER_S,
         lingering_time=limits.linger_s,
         auto_decompress=False,  # nobody has a reason to send us compressed bodies
     )
+    listeners: list[asyncio.Server] = []
     try:
         secured: dict[str, Any] = (
             {}
@@ -147,13 +239,19 @@ async def serve(app: web.Application, host: str, port: int, certificates: Certif
                 "ssl_shutdown_timeout": TLS_GOODBYE_S,
             }
         )
-        listener = await loop.create_server(connect, host, port, backlog=BACKLOG, **secured)
+        listeners.append(await loop.create_server(connect, host, port, backlog=BACKLOG, **secured))
+        shared = listeners[0].sockets[0]
+        while len(listeners) < ACCEPTS_PER_PASS:
+            again = socket.fromfd(shared.fileno(), shared.family, shared.type)
+            listeners.append(await loop.create_server(connect, sock=again, backlog=BACKLOG, **secured))
     except BaseException:
+        for listener in listeners:
+            listener.close()
         await runner.cleanup()
         raise
-    bound_host, bound_port = listener.sockets[0].getsockname()[:2]
+    bound_host, bound_port = shared.getsockname()[:2]
     scheme = "http" if certificates is None else "https"
-    return Server(f"{scheme}://{_in_url(bound_host)}:{bound_port}/", runner, listener)
+    return Server(f"{scheme}://{_in_url(bound_host)}:{bound_port}/", runner, listeners, sweep)
 
 
 def _in_url(address: str) -> str:

@@ -14,16 +14,13 @@ from probe.monitor.transcript import Transcript
 from probe.resources.changes import Change, Present
 from probe.values import ResourceId
 
-__all__ = ["Refusal", "Service", "Subscription"]
+__all__ = ["Follower", "Refusal", "Service"]
 
 
-class Subscription(Protocol):
-    """A bounded feed of events; a reader that is too slow finds `overrun` true and re-reads the status."""
+class Follower(Protocol):
+    """Who is told of every event as it happens, and must not hold anybody up."""
 
-    overrun: bool
-
-    async def next(self) -> EventReport: ...
-    def close(self) -> None: ...
+    def offer(self, event: EventReport) -> None: ...
 
 
 class Service(Protocol):
@@ -78,7 +75,9 @@ class Service(Protocol):
     def stages(self, id: ResourceId) -> tuple[tuple[str, float], ...]:
         """The seconds of each stage of the last probe; empty when there was none, or no such resource."""
 
-    def subscribe(self) -> Subscription: ...
+    def follow(self, follower: Follower) -> None:
+        """Tell somebody of every event from now on."""
+
     async def wait_past(self, revision: int, timeout_s: float) -> int:
         """Return the revision as soon as it is above `revision`, or the current one after `timeout_s`."""
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from probe.cluster import Kept
 from probe.directory.changes import Done
 from probe.directory.report import DirectoryReport
-from probe.history import RecentSubscription
 from probe.history.past import Past
+from probe.history.recent import Follower
 from probe.lifecycle import capacity
 from probe.lifecycle.encoding import snapshot
 from probe.lifecycle.events import Asked, Maintained, Planned, Verb
@@ -118,9 +118,9 @@ class Reader:
         reading = self._runtime.monitors.reading(id)
         return () if reading is None else tuple((str(stage), seconds) for stage, seconds in reading.stages)
 
-    def subscribe(self) -> RecentSubscription:
-        """Begin a feed of edges."""
-        return self._runtime.feed.recent.subscribe()
+    def follow(self, follower: Follower) -> None:
+        """Tell somebody of every edge from now on."""
+        self._runtime.feed.recent.follow(follower)
 
     async def wait_past(self, revision: int, timeout_s: float) -> int:
         """Return the revision once it is above `revision`, or what it is after `timeout_s`."""

@@ -12,6 +12,9 @@ import aiohttp
 import pytest
 
 from probe.api.app import ApiSettings, Server, make_app, serve
+from probe.api.context import API
+from probe.api.relay import Relay
+from probe.api.replies import next_pass
 from probe.metrics import Metrics
 from tests.api.service import MemoryFiles, StaticService, report
 
@@ -30,6 +33,7 @@ class Outside:
     """The API under test, as a client sees it and as the test made it."""
 
     service: StaticService
+    relay: Relay
     metrics: Metrics
     files: MemoryFiles
     server: Server
@@ -38,6 +42,12 @@ class Outside:
     @property
     def port(self) -> int:
         return int(self.server.url.rstrip("/").rpartition(":")[2])
+
+    async def readers_are(self, count: int) -> None:
+        """Wait until so many follow the stream."""
+        async with asyncio.timeout(5):
+            while len(self.relay.readers) != count:
+                await next_pass()
 
     async def get(self, path: str, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
         """GET without following redirects; header names with underscores for hyphens."""
@@ -89,10 +99,11 @@ async def opened() -> AsyncIterator[Opener]:
             metrics = Metrics()
             if settings is None:
                 settings = ApiSettings(token_file="tokens" if tokens is not None else None, files=files)
-            server = await serve(make_app(service, metrics, settings), "127.0.0.1", 0)
+            app = make_app(service, metrics, settings)
+            server = await serve(app, "127.0.0.1", 0)
             stack.push_async_callback(server.close)
             session = aiohttp.ClientSession(auto_decompress=False, headers={"Accept-Encoding": "identity"})
             stack.push_async_callback(session.close)
-            return Outside(service, metrics, files, server, session)
+            return Outside(service, app[API].relay, metrics, files, server, session)
 
         yield open_api

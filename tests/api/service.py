@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from bindings.edits import Edit, StoreRevisions
 from bindings.store import StoreFolder
+from probe.api.service import Follower
 from probe.directory.changes import Done
 from probe.directory.report import DirectoryReport
 from probe.environment.clock import LoopClock
@@ -22,7 +23,6 @@ from probe.values import OpId, Outcome, Reason, ResourceId, State
 from tests.sim.files import MemoryFiles as EnvironmentFiles
 
 WALL = 1_700_000_000.0
-FEED_EVENTS_MAX = 16
 
 
 def present_of(groups: object, keys: object, **more: object) -> Present:
@@ -67,33 +67,6 @@ def failed(name: str, reason: Reason = Reason.BANNER_TIMEOUT, **changes: object)
     return report(name, **{**told, **changes})  # type: ignore[arg-type] # one name for all of them, as above
 
 
-class Feed:
-    """A bounded feed; when it is full the newest event is lost and `overrun` says so."""
-
-    def __init__(self, service: StaticService) -> None:
-        self.overrun = False
-        self._service = service
-        self._events: deque[EventReport] = deque()
-        self._arrived = asyncio.Event()
-
-    def put(self, event: EventReport) -> None:
-        if len(self._events) >= FEED_EVENTS_MAX:
-            self.overrun = True
-        else:
-            self._events.append(event)
-        self._arrived.set()
-
-    async def next(self) -> EventReport:
-        while not self._events:
-            self._arrived.clear()
-            await self._arrived.wait()
-        return self._events.popleft()
-
-    def close(self) -> None:
-        self._service.feeds.remove(self)
-        self._service.note_feeds()
-
-
 class StaticService:
     """The Service that the API's tests (and its page's screenshots) run against."""
 
@@ -106,7 +79,7 @@ class StaticService:
         self.draining = False
         self.directory: DirectoryReport | None = None
         self.history: deque[EventReport] = deque(maxlen=history_max)
-        self.feeds: list[Feed] = []
+        self.followers: list[Follower] = []
         self.asked: list[tuple[str, str, str]] = []  # verb, target, by
         self.past: Past | None = None
         self.told: dict[ResourceId, tuple[Transcript, ...]] = {}
@@ -117,7 +90,6 @@ class StaticService:
         self.walked = asyncio.Event()  # somebody has ended a walk over the resources, or has given it up
         self.polled = asyncio.Event()  # a long poll has begun
         self._moved = asyncio.Event()
-        self._feeds_changed = asyncio.Event()
         self.edits: list[Edit] = []
         self.present = present_of({}, {"/smtp/1": {"bindings": ["127.0.0.1:25"]}})
         self._seq = 0
@@ -126,7 +98,7 @@ class StaticService:
     # --- what a test does ---
 
     def edge(self, changed: ResourceReport, trigger: str = "probe", evidence: str | None = None) -> EventReport:
-        """Put a changed resource in: a new revision, an event to every feed."""
+        """Put a changed resource in: a new revision, an event to every follower."""
         before = self.by_id.get(changed.id)
         self.by_id[changed.id] = changed
         self._seq += 1
@@ -145,22 +117,11 @@ class StaticService:
             operation=None,
         )
         self.history.append(event)
-        for feed in self.feeds:
-            feed.put(event)
+        for follower in self.followers:
+            follower.offer(event)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
         return event
-
-    def note_feeds(self) -> None:
-        """Wake whoever waits for readers to come or go."""
-        changed, self._feeds_changed = self._feeds_changed, asyncio.Event()
-        changed.set()
-
-    async def feeds_are(self, count: int) -> None:
-        """Wait until so many readers follow."""
-        async with asyncio.timeout(5):
-            while len(self.feeds) != count:
-                await self._feeds_changed.wait()
 
     # --- what the API asks ---
 
@@ -213,11 +174,8 @@ class StaticService:
     def stages(self, id: ResourceId) -> tuple[tuple[str, float], ...]:
         return self.staged.get(id, ())
 
-    def subscribe(self) -> Feed:
-        feed = Feed(self)
-        self.feeds.append(feed)
-        self.note_feeds()
-        return feed
+    def follow(self, follower: Follower) -> None:
+        self.followers.append(follower)
 
     async def wait_past(self, revision: int, timeout_s: float) -> int:
         self.polled.set()

@@ -15,7 +15,7 @@ from probe.api.app import ApiSettings
 from probe.api.limits import Limits
 from probe.values import Reason, ResourceId, State
 from tests.api.conftest import Opener, Outside
-from tests.api.service import FEED_EVENTS_MAX, StaticService, failed, report
+from tests.api.service import StaticService, failed, report
 
 UP, DOWN = report("smtp"), failed("smtp")
 
@@ -104,7 +104,7 @@ async def test_the_stream_tells_edges_as_they_happen(opened: Opener) -> None:
     service = StaticService(UP)
     api = await opened(service)
     async with stream_of(api) as stream:
-        await service.feeds_are(1)
+        await api.readers_are(1)
         service.edge(DOWN, evidence="line\nid: 99\n\ndata: {}")
         frame = await stream.frame()
         assert frame["id"] == "1"
@@ -156,35 +156,75 @@ async def test_a_foreign_event_id_is_refused(opened: Opener, seen: str) -> None:
     assert code == 400
 
 
-async def test_a_slow_reader_loses_its_feed_and_no_event(opened: Opener) -> None:
-    """A reader that does not read while more happens than its feed holds is caught up from the history, in order."""
+async def test_a_slow_reader_loses_no_event_and_holds_nobody_up(opened: Opener) -> None:
+    """Who does not read while much happens is passed over and caught up in order; the others hear all at once."""
     count, evidence = 900, "x" * 20_000  # more than all the buffers on the way hold
-    service = StaticService(UP, history_max=count)
+    service = StaticService(UP, history_max=count + 1)
     api = await opened(service)
-    async with stream_of(api) as stream:
-        await service.feeds_are(1)
+    async with stream_of(api) as slow, stream_of(api) as quick:
+        await api.readers_are(2)
         service.edge(DOWN, evidence=evidence)
-        assert await stream.seqs(1) == [1]
-        for _ in range(count // 10):
+        assert await slow.seqs(1) == [1]
+        for begin in range(1, count, 10):
             _flap(service, 10, evidence)
-            await asyncio.sleep(0)
-        assert service.feeds[0].overrun
-        assert await stream.seqs(count) == list(range(2, count + 2))
+            assert await quick.seqs(10 if begin > 1 else 11) == list(range(begin + (begin > 1), begin + 11))
+        assert any(reader.wire.writing_paused for reader in api.relay.readers)
+        assert await slow.seqs(count) == list(range(2, count + 2))
 
 
-async def test_an_overrun_reader_of_a_short_history_is_told(opened: Opener) -> None:
-    """A reader that fell behind further than the history reaches gets `overrun`, and then the newest events."""
+async def test_a_reader_left_behind_by_the_history_is_told(opened: Opener) -> None:
+    """A reader that fell behind further than the history reaches gets `overrun` once, and then the newest events."""
     service = StaticService(UP, history_max=3)
     api = await opened(service)
     async with stream_of(api) as stream:
-        await service.feeds_are(1)
+        await api.readers_are(1)
         service.edge(DOWN)
         assert await stream.seqs(1) == [1]
-        _flap(service, FEED_EVENTS_MAX + 20)
-        frames = [await stream.frame()]
-        while frames[-1].get("id") != str(service.history[-1].seq):
-            frames.append(await stream.frame())
-    assert [frame.get("event") for frame in frames].count("overrun") == 1
+        _flap(service, 20)  # in one pass of the loop
+        frames = [await stream.frame() for _ in range(4)]
+    assert [frame.get("event") for frame in frames] == ["overrun", None, None, None]
+    assert [frame.get("id") for frame in frames[1:]] == ["19", "20", "21"]
+
+
+async def test_a_reader_that_takes_nothing_loses_itself_alone(opened: Opener) -> None:
+    """A reader whose buffers stay full for `write_s` is cut off; one beside it hears everything."""
+    service = StaticService(UP)
+    api = await opened(service, settings=ApiSettings(limits=Limits(write_s=0.3)))
+    stuck_reader, stuck = await asyncio.open_connection("127.0.0.1", api.port, limit=1024)
+    stuck.write(b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await stuck_reader.readuntil(b"retry: ")
+    async with stream_of(api) as quick:
+        await api.readers_are(2)
+        told = 0
+        while len(api.relay.readers) == 2:
+            _flap(service, 10, "x" * 20_000)
+            assert await quick.seqs(10) == list(range(told + 1, told + 11))
+            told += 10
+        assert not quick.answer.content.at_eof()
+    stuck.close()
+
+
+async def test_a_reader_that_goes_frees_its_seat_at_once(opened: Opener) -> None:
+    """No event and no sign of life is needed to find out that a reader has gone."""
+    api = await opened(StaticService(UP))
+    async with stream_of(api):
+        await api.readers_are(1)
+    await api.readers_are(0)
+
+
+async def test_an_old_client_gets_its_stream_unchunked(opened: Opener) -> None:
+    """HTTP/1.0 knows no chunks: frames come as they are."""
+    service = StaticService(UP)
+    api = await opened(service)
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    writer.write(b"GET /api/v1/stream HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    await api.readers_are(1)
+    service.edge(DOWN)
+    async with asyncio.timeout(5):
+        assert await reader.readuntil(b"\n\n") == b"retry: 2000\n\n"
+        assert await reader.readuntil(b"\ndata: ") == b"id: 1\ndata: "
+    writer.close()
 
 
 async def test_a_silent_stream_shows_signs_of_life(opened: Opener) -> None:
@@ -205,7 +245,7 @@ async def test_readers_are_bounded(opened: Opener) -> None:
     async with stream_of(api), stream_of(api):
         code, headers, body = await api.get("/api/v1/stream")
         assert (code, headers["Retry-After"], json.loads(body)["error"]["code"]) == (503, "5", "too_many_readers")
-    await service.feeds_are(0)
+    await api.readers_are(0)
     async with stream_of(api):
         pass
 
@@ -217,7 +257,7 @@ async def test_one_event_reaches_many_readers(opened: Opener) -> None:
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
         answers: list[Any] = [await session.get(f"{api.server.url}api/v1/stream") for _ in range(200)]
-        await service.feeds_are(200)
+        await api.readers_are(200)
         service.edge(failed("smtp", state=State.FAILED))
         assert [await Stream(answer).seqs(1) for answer in answers] == [[1]] * 200
         for answer in answers:

@@ -1,4 +1,4 @@
-"""Seats, the turnstile and shared frames, each by itself."""
+"""Seats and shared frames, each by itself."""
 
 from __future__ import annotations
 
@@ -7,43 +7,8 @@ import asyncio
 import pytest
 
 from probe.api.errors import Problem
-from probe.api.fanout import FRAMES_KEPT, Frames, Seats, Turnstile
+from probe.api.fanout import FRAMES_KEPT, Frames, Seats
 from tests.api.service import StaticService, failed, report
-
-
-async def test_a_turnstile_lets_a_slice_through_in_each_pass() -> None:
-    """Of many tasks that wake at once at most so many go on in one pass of the loop, in their order, and all do."""
-    turnstile = Turnstile(50)
-    loop = asyncio.get_running_loop()
-    passes: list[list[int]] = [[]]
-    over = False
-
-    def tick() -> None:
-        passes.append([])
-        if not over:
-            loop.call_soon(tick)
-
-    async def reader(number: int) -> None:
-        await turnstile.enter()
-        passes[-1].append(number)
-
-    loop.call_soon(tick)
-    await asyncio.gather(*map(reader, range(1000)))
-    over = True
-    assert max(map(len, passes)) == 50
-    assert [number for one in passes for number in one] == list(range(1000))
-
-
-async def test_a_reader_that_goes_takes_no_turn() -> None:
-    """A cancelled waiter neither blocks the ones behind it nor uses up their turns."""
-    turnstile = Turnstile(1)
-    tasks = [asyncio.ensure_future(turnstile.enter()) for _ in range(10)]
-    await asyncio.sleep(0)
-    for task in tasks[2:8]:
-        task.cancel()
-    async with asyncio.timeout(2):
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [isinstance(one, asyncio.CancelledError) for one in results] == [False] * 2 + [True] * 6 + [False] * 2
 
 
 async def test_seats_end_with_us() -> None:

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from probe.api.app import ApiSettings, make_app, serve
+from probe.api.context import API
 from probe.api.errors import HARDENING
 from probe.api.limits import Limits
 from probe.metrics import Metrics
@@ -163,12 +164,14 @@ async def test_closing_ends_whoever_waits() -> None:
     """Closing does not wait for streams and long polls, which never end by themselves."""
     service = StaticService(report("smtp"))
     settings = ApiSettings(limits=Limits(close_s=30))
-    server = await serve(make_app(service, Metrics(), settings), "127.0.0.1", 0)
+    app = make_app(service, Metrics(), settings)
+    server = await serve(app, "127.0.0.1", 0)
+    relay = app[API].relay
     async with aiohttp.ClientSession() as session:
         stream = await session.get(f"{server.url}api/v1/stream")
         poll = asyncio.ensure_future(session.get(f"{server.url}api/v1/status?wait=1&timeout_s=60"))
         await service.polled.wait()
-        await service.feeds_are(1)
+        assert len(relay.readers) == 1
         async with asyncio.timeout(3):
             await server.close()
             with pytest.raises(aiohttp.ClientError):
@@ -178,7 +181,7 @@ async def test_closing_ends_whoever_waits() -> None:
         stream.close()
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.get(f"{server.url}livez")
-    assert service.feeds == []
+    assert not relay.readers
 
 
 async def test_a_head_is_a_get_without_its_body(opened: Opener) -> None:
