@@ -6,11 +6,13 @@ A reader turns a text into a value, or raises ArgumentTypeError saying what to w
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+WORKERS_MAX = 256
 _TRUE = ("1", "true", "yes", "on")
 _BYTE_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 _AGE_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -35,6 +37,19 @@ class Flag(NamedTuple):
     def dest(self) -> str:
         """Name the flag's value in the parsed arguments."""
         return self.name.removeprefix("--").replace("-", "_")
+
+
+def parse_workers(text: str) -> int:
+    """Read how many processes there are to be; `auto` is one for each core that we may use."""
+    if text.strip().lower() == "auto":
+        return len(os.sched_getaffinity(0))
+    try:
+        workers = int(text)
+    except ValueError:
+        workers = 0
+    if not 1 <= workers <= WORKERS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {WORKERS_MAX}, and not auto")
+    return workers
 
 
 def parse_path(text: str) -> Path:

@@ -23,6 +23,7 @@ from probe.cli.arguments import EXIT_FAILED, EXIT_OK, EXIT_STORE, EXIT_USAGE
 from probe.cli.output import complain
 from probe.cli.serving import open_server
 from probe.cli.settings import RunSettings
+from probe.cli.workers import monitors_of
 from probe.cluster import DesiredState, MaintenanceFile
 from probe.controllers import CONTROLLER_KINDS, controllers_by_kind
 from probe.controllers.contract import Background
@@ -198,13 +199,15 @@ class _Instance:
         return EXIT_OK
 
     def _runtime(self, journal: Journal | None) -> Runtime:
+        in_flight = self.settings.max_in_flight or _in_flight_default()
         runtime = Runtime(
             self.environment,
             self.metrics,
-            max_in_flight=self.settings.max_in_flight or _in_flight_default(),
+            max_in_flight=in_flight,
             open_service=self.inventory.open_service,
             plan_of=self.inventory.plan_of,
             witness=witness_of(each.note for each in (journal, self.webhook) if each is not None),
+            make_monitors=monitors_of(self.settings, in_flight),
         )
         if journal is not None:
             runtime.feed.recent.follow(journal)

@@ -26,6 +26,7 @@ from probe.cli.flags import (
     parse_switch,
     parse_text,
     parse_web_address,
+    parse_workers,
 )
 from probe.cli.outside import OUTSIDE_FLAGS, PLAIN, OutsideSettings, outside_of
 from probe.directory.settings import NO_DIRECTORY, DirectorySettings
@@ -54,7 +55,8 @@ class RunSettings:
     leave_running: bool = False
     token_file: Path | None = None  # None: control verbs are off
     allowed_hosts: tuple[str, ...] = ()  # lower case, without a port
-    max_in_flight: int | None = None  # None: the descriptor limit - 256
+    max_in_flight: int | None = None  # None: the descriptor limit - 256, of each worker
+    workers: int = 1  # processes that probe; with 1 the service does so itself
     metrics: Literal["full", "lean"] = "full"
     kernel_events: Literal["auto", "off"] = "auto"
     watchdog_s: int = WATCHDOG_S  # 0: a loop that is stuck is only told of
@@ -114,6 +116,12 @@ FLAGS: tuple[Flag, ...] = (
         "repeat",
     ),
     Flag("--max-in-flight", "N", parse_count, "probes under way at once (the descriptor limit - 256)"),
+    Flag(
+        "--workers",
+        "N|auto",
+        parse_workers,
+        "probe from so many processes, for stores of very many resources; auto: one for each core (1: from this one)",
+    ),
     Flag("--metrics", "full|lean", one_of("full", "lean"), "lean leaves out the histograms of every resource (full)"),
     Flag(
         "--kernel-events",
@@ -204,6 +212,7 @@ def settings_of(
         token_file=values["token_file"],
         allowed_hosts=tuple(values["allowed_host"] or ()),
         max_in_flight=values["max_in_flight"],
+        workers=values["workers"] or 1,
         metrics=values["metrics"] or "full",
         kernel_events=values["kernel_events"] or "auto",
         watchdog_s=WATCHDOG_S if values["watchdog_s"] is None else values["watchdog_s"],

@@ -58,6 +58,7 @@ def start_child(
     stderr: int | None,
     environment: Mapping[str, str] | None = None,
     directory: str | None = None,
+    descriptors: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start `argv` (no shell) in a session of its own, stdin at /dev/null; `environment` is added to ours.
 
@@ -73,6 +74,7 @@ def start_child(
             env=None if environment is None else {**os.environ, **environment},
             start_new_session=True,
             close_fds=True,
+            pass_fds=descriptors,
         )
         _family.ours.add(popen.pid)
         return popen

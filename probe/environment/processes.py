@@ -278,9 +278,15 @@ class RealProcesses:
         *,
         environment: Mapping[str, str] | None = None,
         directory: str | None = None,
+        descriptors: Sequence[int] = (),
     ) -> RealProcess:
-        """Start `argv` as `spawn` does, its stdout and stderr being the descriptor `sink`, inherited when None."""
-        popen = start_child(argv, stdout=sink, stderr=sink, environment=environment, directory=directory)
+        """Start `argv` as `spawn` does, its stdout and stderr being the descriptor `sink`, inherited when None.
+
+        It inherits `descriptors` under their numbers.
+        """
+        popen = start_child(
+            argv, stdout=sink, stderr=sink, environment=environment, directory=directory, descriptors=descriptors
+        )
         try:
             pidfd = os.pidfd_open(popen.pid)
             stat = read_stat(popen.pid)

@@ -200,6 +200,11 @@ def _kernel_inactive_lines(metric: Metric, metrics: Metrics) -> Iterator[str]:
         yield f"{metric.full_name}{{{label_text(metric.labels, (metrics.kernel_why_not,))}}} 1"
 
 
+def _worker_lines(metric: Metric, metrics: Metrics) -> Iterator[str]:
+    for state, count in metrics.workers.items():
+        yield f"{metric.full_name}{{{label_text(metric.labels, (state,))}}} {count}"
+
+
 def _drift_lines(metric: Metric, metrics: Metrics) -> Iterator[str]:
     for id, count in metrics.directory_drift.items():
         yield f"{metric.full_name}{{{label_text(metric.labels, id)}}} {count}"
@@ -211,6 +216,8 @@ _OF_ALL: dict[Metric, Callable[[Metric, Metrics], Iterable[str]]] = {
     table.PROBE_LAG: lambda metric, metrics: _histogram_lines(metric, "", metrics.probe_lag),
     table.LOOP_LAG: lambda metric, metrics: _histogram_lines(metric, "", metrics.event_loop_lag),
     table.PROBER_HEALTHY: lambda metric, metrics: (f"{metric.full_name} {int(metrics.prober_healthy)}",),
+    table.WORKERS: _worker_lines,
+    table.WORKER_RESTARTS: lambda metric, metrics: (f"{metric.full_name} {metrics.worker_restarts_total}",),
     table.KERNEL_ACTIVE: lambda metric, metrics: (f"{metric.full_name} {int(metrics.kernel_active)}",),
     table.KERNEL_INACTIVE: _kernel_inactive_lines,
     table.KERNEL_EVENTS: lambda metric, metrics: (f"{metric.full_name} {metrics.kernel_events_total}",),

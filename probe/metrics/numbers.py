@@ -114,6 +114,8 @@ class Metrics:
         self.webhook_sent_total = 0
         self.webhook_errors_total = 0
         self.webhook_dropped_total = 0
+        self.workers: dict[str, int] = {}  # by state; empty while everything is asked by this process
+        self.worker_restarts_total = 0
 
     # --- the monitor's ---
 
@@ -187,6 +189,10 @@ class Metrics:
     def kernel_overrun(self) -> None:
         """Count a loss of the kernel's events."""
         self.kernel_overruns_total += 1
+
+    def count_workers(self, by_state: dict[str, int], restarts: int) -> None:
+        """Note how many prober processes there are in each state, and how often any was started again."""
+        self.workers, self.worker_restarts_total = by_state, restarts
 
     # --- the runtime's ---
 

@@ -101,6 +101,15 @@ LOOP_LAG = Metric(
 PROBER_HEALTHY = Metric(
     "prober_healthy", "gauge", (), "0 while most rounds cannot tell how the services are, through a fault of our own."
 )
+WORKERS = Metric(
+    "workers",
+    "gauge",
+    ("state",),
+    "Prober processes of --workers by state: starting, running, or gone until it is started again.",
+)
+WORKER_RESTARTS = Metric(
+    "worker_restarts_total", "counter", (), "Prober processes that had gone and were, or are to be, started again."
+)
 KERNEL_ACTIVE = Metric("kernel_events_active", "gauge", (), "1 while the kernel tells us when a listener dies.")
 KERNEL_INACTIVE = Metric(
     "kernel_events_inactive",
@@ -163,6 +172,8 @@ METRICS: tuple[Metric, ...] = (
     RESTARTS,
     LOOP_LAG,
     PROBER_HEALTHY,
+    WORKERS,
+    WORKER_RESTARTS,
     KERNEL_ACTIVE,
     KERNEL_INACTIVE,
     KERNEL_EVENTS,

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from probe.environment import Clock, Environment, Gone, ListenerEvents, Timer
 from probe.lifecycle.events import Trigger
-from probe.monitor.monitor import Monitors
+from probe.monitor.contract import Watching
 from probe.monitor.places import Place, concerns, places_asked
 from probe.values import ResourceId
 
@@ -60,7 +60,7 @@ class _Work:
 class KernelEvents:
     """Turn deaths of listeners into checks. `active` once a listener of our own was heard to die; else `why_not`."""
 
-    def __init__(self, environment: Environment, monitors: Monitors, metrics: KernelMetrics) -> None:
+    def __init__(self, environment: Environment, monitors: Watching, metrics: KernelMetrics) -> None:
         self._listeners = environment.listeners
         self._clock: Clock = environment.clock
         self._is_local = environment.network.is_local

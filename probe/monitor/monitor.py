@@ -28,6 +28,7 @@ class Monitors:
     """Watch resources over one engine. Needs a running event loop. Raises RuntimeError on one that has no `add_reader`.
 
     `spawn` makes a task; `post` takes the edges and must not block. `max_in_flight` bounds the open sockets.
+    `evidence` keeps the dialogues of failures, where that is not to be our own.
     """
 
     __slots__ = ("_around", "_first_round_done", "_looked_at", "_names", "_spawn", "_targets", "_unread", "_watches",
@@ -41,6 +42,7 @@ class Monitors:
         metrics: ProbeMetrics,
         *,
         max_in_flight: int,
+        evidence: Evidence | None = None,
     ) -> None:
         self.engine = Engine(
             environment,
@@ -49,7 +51,7 @@ class Monitors:
             time_waits=TimeWaits(environment.files),
         )
         self._names = Names(environment.network, environment.clock, self.engine.wheel, spawn)
-        self.evidence = Evidence(environment.clock)
+        self.evidence = Evidence(environment.clock) if evidence is None else evidence
         self._watches: dict[ResourceId, Watch] = {}
         self._around = Surroundings(
             self.engine,

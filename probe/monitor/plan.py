@@ -35,6 +35,8 @@ class ProbePlan:
     observe: Callable[[], Awaitable[Verdict]] | None = None  # looks, where there is no target to converse with
     overdue: Reason = Reason.STEP_TIMEOUT  # what it means that a look does not return in time
     calls_off: bool = True  # a cancel ends the look; else an overdue one is left to hang and is not repeated (S65)
+    group_address: str | None = None  # what a wildcard binding meant when the plan was made
+    edition: int = 0  # of the files that it was made from: `forget_files` begins the next
 
     @property
     def single(self) -> Target | None:
@@ -50,10 +52,11 @@ class ProbePlan:
 class Plans:
     """Make plans; those that judge TLS alike share a context."""
 
-    __slots__ = ("_targets",)
+    __slots__ = ("_edition", "_targets")
 
     def __init__(self, environment: Environment) -> None:
         self._targets = Targets(environment)
+        self._edition = 0
 
     def plan_for(self, resource: Resource, server: VirtualServer, group_address: str | None = None) -> ProbePlan:
         """Plan the probes of a resource that asks `server`; its own timings come before the server's.
@@ -71,6 +74,8 @@ class Plans:
             fast_s=_own(resource.fast_interval_s, server.fast_interval_s),
             rise=resource.rise if resource.rise is not None else server.rise,
             fall=resource.fall if resource.fall is not None else server.fall,
+            group_address=group_address,
+            edition=self._edition,
         )
 
     def plan_look(
@@ -100,6 +105,7 @@ class Plans:
     def forget_files(self) -> None:
         """Read certificates anew for the plans made from now on."""
         self._targets.forget_files()
+        self._edition += 1
 
 
 def _own(value: float | None, inherited: float) -> float:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from probe.controllers.workers import Workers
@@ -32,6 +33,7 @@ from probe.lifecycle.graph import is_occupied
 from probe.lifecycle.step import step
 from probe.lifecycle.world import Decision, World
 from probe.metrics import Metrics
+from probe.monitor.contract import MakeWatching
 from probe.monitor.kernel import KernelEvents
 from probe.monitor.monitor import Monitors
 from probe.monitor.plan import ProbePlan
@@ -41,6 +43,7 @@ from probe.runtime.inbox import Inbox, Posted
 from probe.runtime.lateness import Lateness
 from probe.runtime.performing import Performer, Service
 from probe.runtime.sweep import lost_edge
+from probe.runtime.withheld import Withheld
 from probe.values import Incarnation, Reason, ResourceId, Verdict
 
 DRAIN_BUDGET_S = 3.8  # of the 5 s from SIGTERM to exit; the rest is for closing
@@ -67,6 +70,7 @@ class Runtime:
         open_service: Callable[[ResourceId], Service],
         plan_of: Callable[[ResourceId], ProbePlan],
         witness: Witness | None = None,
+        make_monitors: MakeWatching = Monitors,
     ) -> None:
         self.world = World()
         self._witness = witness
@@ -78,13 +82,15 @@ class Runtime:
         self._inbox = Inbox()
         self._lateness = Lateness()
         self.post, self.ask = self._inbox.post, self._inbox.ask
-        self.monitors = Monitors(environment, self.spawn, self.post, metrics, max_in_flight=max_in_flight)
+        self.monitors = make_monitors(environment, self.spawn, self.post, metrics, max_in_flight=max_in_flight)
         self.kernel = KernelEvents(environment, self.monitors, metrics)
         self.workers = Workers(self.spawn, self.post)
         performer = Performer(self.workers, self.monitors, metrics, self.post, open_service, plan_of)
         self.services = performer.services
+        self._withheld = Withheld(performer.perform)
+        self._telling = False
         self.fault = ""  # what we lost by a mistake of our own; empty as it should be
-        self._perform = performer.perform
+        self._perform = self._withheld.perform
         self._tasks: asyncio.TaskGroup | None = None
         self._stop_services: bool | None = None  # None: run; else end, and whether to stop what is ours
 
@@ -98,6 +104,19 @@ class Runtime:
         """Start a task in the one TaskGroup."""
         assert self._tasks is not None, "the runtime is not running"
         return self._tasks.create_task(coroutine)
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """While the store is told in slices: an end waits for the rest of it, and watches for the end of the telling."""
+        self._telling = self._withheld.holding = True
+        try:
+            yield
+        finally:
+            self._telling = self._withheld.holding = False
+
+    async def begin_watches(self) -> None:
+        """Begin the watches that waited for the whole store to be told, in slices."""
+        await self._withheld.release(self._carry_out, self.world, lambda: self.clock.sleep(0))
 
     def end(self, *, stop_services: bool) -> None:
         """Begin to end: in order within the budget, or at once leaving everything running."""
@@ -192,13 +211,16 @@ class Runtime:
             self._witness(self.world, event, now, decision)
         self._measure(event, decision)
         for action in decision.actions:
-            try:
-                self._perform(action, self.world)
-            except Exception:  # noqa: BLE001 - as above
-                self._note_fault(action)
-                if isinstance(action, actions.Start | actions.Stop | actions.Terminate | actions.Upgrade):
-                    self.post(OperationFailed(action.id, action.op, Verdict(Reason.PROBE_INTERNAL, "not carried out")))
+            self._carry_out(action)
         return decision
+
+    def _carry_out(self, action: actions.Action) -> None:
+        try:
+            self._perform(action, self.world)
+        except Exception:  # noqa: BLE001 - as above
+            self._note_fault(action)
+            if isinstance(action, actions.Start | actions.Stop | actions.Terminate | actions.Upgrade):
+                self.post(OperationFailed(action.id, action.op, Verdict(Reason.PROBE_INTERNAL, "not carried out")))
 
     def _measure(self, event: Event, decision: Decision) -> None:
         """Keep the numbers that only the core knows."""
@@ -231,18 +253,17 @@ class Runtime:
         begun = self.clock.now()
         self.post(Drained())
         self._take_all()
-        ours = [id for id, record in self.world.records.items() if record.spec.ours_to_stop]
         for after_s in (DRAIN_KILL_AFTER_S, DRAIN_BUDGET_S):
             timer = self.clock.call_at(begun + after_s, self._inbox.wake.set)
-            while self._unfinished(ours) and self.clock.now() < begun + after_s:
+            while (self._telling or self._unfinished()) and self.clock.now() < begun + after_s:
                 await self._sleep_until_woken()
                 self._take_all()
             timer.cancel()
-            for id in self._unfinished(ours):
+            for id in self._unfinished():
                 _log.warning("%s did not stop in time and is killed", id)
                 self.services[id].controller.kill(id)
 
-    def _unfinished(self, ids: list[ResourceId]) -> list[ResourceId]:
+    def _unfinished(self) -> list[ResourceId]:
         draft = Draft(self.world, self.clock.now(), Trigger.OPERATOR)
-        records = [self.world.records[id] for id in ids if id in self.world.records]
+        records = [record for record in self.world.records.values() if record.spec.ours_to_stop]
         return [record.id for record in records if is_occupied(draft, record) and record.id in self.services]

@@ -13,7 +13,7 @@ from probe.lifecycle import actions
 from probe.lifecycle.events import Event, Found, Started, Stopped, Upgraded
 from probe.lifecycle.world import NEVER_STARTED, World
 from probe.metrics import Metrics
-from probe.monitor.monitor import Monitors
+from probe.monitor.contract import Watching
 from probe.monitor.plan import ProbePlan
 from probe.values import ResourceId
 
@@ -34,7 +34,7 @@ class Performer:
     def __init__(
         self,
         workers: Workers,
-        monitors: Monitors,
+        monitors: Watching,
         metrics: Metrics,
         post: Callable[[Event], None],
         open_service: Callable[[ResourceId], Service],

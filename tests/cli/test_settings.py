@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ SAMPLES: dict[str, tuple[str, Any, str]] = {  # flag: (a good text, its value, a
     "--token-file": ("/etc/tokens", Path("/etc/tokens"), "a\0b"),
     "--allowed-host": ("Mail.Example.org", ["mail.example.org"], "http://mail"),
     "--max-in-flight": ("500", 500, "0"),
+    "--workers": ("4", 4, "0"),
     "--metrics": ("lean", "lean", "none"),
     "--kernel-events": ("OFF", "off", "on"),
     "--watchdog-s": ("0", 0, "-1"),
@@ -75,6 +77,13 @@ def settings(words: list[str], *, on_terminal: bool = False, **variables: str) -
 def said(flag: Flag, text: str) -> list[str]:
     """The flag as words."""
     return [flag.name] if flag.kind == "switch" else [f"{flag.name}={text}"]
+
+
+def test_workers_for_every_core() -> None:
+    """`--workers auto` is one for each core that we may use; without a word there is no worker but ourselves."""
+    assert settings(["--workers", "auto"]).workers == len(os.sched_getaffinity(0))
+    assert settings([], LOOKSALIVE_WORKERS="3").workers == 3
+    assert settings([]).workers == 1
 
 
 def test_every_flag_has_a_sample() -> None:

@@ -103,6 +103,7 @@ def busy() -> Metrics:
     metrics.progressed(STORE, 1_700_000_001.0)
     metrics.directory_looked({STORE: 2}, True, False)
     metrics.webhook_sent_total, metrics.webhook_errors_total, metrics.webhook_dropped_total = 3, 2, 1
+    metrics.count_workers({"starting": 0, "running": 3, "gone": 1}, 2)
     return metrics
 
 
@@ -193,6 +194,16 @@ def test_a_report_becomes_one_series_a_state() -> None:
     assert ours(text, "root_cause") == {(*one, "evs1/store"): 1}
 
 
+def test_workers_are_counted_by_state() -> None:
+    """Without workers there is no series of their states; with some, one a state, and their restarts."""
+    plain = Metrics()
+    assert ours(text_of(plain), "workers") == {}
+    assert ours(text_of(plain), "worker_restarts_total") == {(): 0}
+    metrics = busy()
+    assert sorted(ours(text_of(metrics), "workers").values()) == [0, 1, 3]
+    assert ours(text_of(metrics), "worker_restarts_total") == {(): 2}
+
+
 def test_all_series_vanish_with_their_resource() -> None:
     """After `forget` no line names the resource, whatever was counted for it."""
     metrics = busy()
@@ -248,6 +259,8 @@ def test_the_table_is_the_contract() -> None:
         "looksalive_restarts_total": ("counter", one),
         "looksalive_event_loop_lag_seconds": ("histogram", ()),
         "looksalive_prober_healthy": ("gauge", ()),
+        "looksalive_workers": ("gauge", ("state",)),
+        "looksalive_worker_restarts_total": ("counter", ()),
         "looksalive_kernel_events_active": ("gauge", ()),
         "looksalive_kernel_events_inactive": ("gauge", ("reason",)),
         "looksalive_kernel_events_total": ("counter", ()),
