@@ -55,7 +55,7 @@ async def timeline(request: web.Request) -> web.StreamResponse:
     api = request.app[API]
     report = find_resource(request)
     past = api.service.past
-    wall = api.service.wall
+    wall = api.service.wall()
     since = since_of(request, TIMELINE_SINCE, wall)
     course = _course(api, report, past)
     if past is None:

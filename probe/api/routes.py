@@ -6,6 +6,7 @@ from probe.api import (
     catalogue,
     changes,
     control,
+    earlier,
     events,
     graph,
     history,
@@ -44,6 +45,10 @@ _STATUS_QUERY = (
 _EVENTS_QUERY = (
     Query("after", "Only events behind this seq.", whole_number=True),
     Query("limit", f"At most so many, {events.EVENTS_PER_PAGE} by default.", whole_number=True),
+    Query("before", "The `previous` of a page: only the last events before that one; empty: the last of all."),
+    Query("since", "Only the last events since then: 30d, 12h, a date, or seconds since the epoch."),
+    Query("id", "Only of this resource with what concerns its group, or of this group with its resources."),
+    Query("kind", "Only of this kind.", values=earlier.KINDS),
 )
 _HISTORY_QUERY = (
     Query("minutes", f"So many, the running one among them; {history.MINUTES} by default.", whole_number=True),
@@ -160,10 +165,10 @@ _READS = (
     Route(
         "GET",
         "/api/v1/events",
-        events.events,
-        "What happened, oldest first",
+        earlier.events,
+        "What happened, oldest first; backwards over all runs that were recorded",
         shape=shapes.Events,
-        errors=(400,),
+        errors=(400, 503),
         query=_EVENTS_QUERY,
     ),
     Route(

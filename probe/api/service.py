@@ -52,7 +52,6 @@ class Service(Protocol):
     def directory(self) -> DirectoryReport | None:
         """What is known of the directory that other tools share; None when there is none."""
 
-    @property
     def wall(self) -> float:
         """What the clock on the wall says, in seconds since the epoch."""
 

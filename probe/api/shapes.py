@@ -136,10 +136,15 @@ class Event(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
 
 class Events(msgspec.Struct, frozen=True):
-    """A page of events; `next` is the `after` of the following page, 0 when the one asked with is of an earlier run."""
+    """A page of events; `next` is the `after` of the following page, 0 when the one asked with is of an earlier run.
+
+    Asked for backwards (`before`, `since`), `next` is the `after` of what happens from now on, and `previous` the
+    `before` of the page before this one; null: there is none.
+    """
 
     events: tuple[Event, ...]
     next: int
+    previous: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Overrun(msgspec.Struct, frozen=True):

@@ -24,7 +24,7 @@ from probe.values import ResourceId
 STRIPS_PER_PAGE = 200
 STRIPS_PER_PAGE_MAX = 1000
 MINUTES_MAX = 240  # of a strip; the history of one resource goes back further
-CELLS_PER_SLICE = 3000  # minutes told before the loop breathes
+CELLS_PER_SLICE = 600  # minutes told before the loop breathes
 
 
 class Strip(msgspec.Struct, frozen=True):

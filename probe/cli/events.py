@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add which events are wanted, and the flags of every client."""
     parser.add_argument("target", nargs="?", type=parse_target, metavar="GROUP[/NAME]", help="only about this")
     parser.add_argument("--follow", "-f", action="store_true", help="go on with what happens, until Ctrl-C")
-    parser.add_argument("--after", type=_whole_number, metavar="SEQ", help="only behind this event")
+    parser.add_argument(
+        "--after", type=_whole_number, metavar="SEQ", help="only behind this event of the running service"
+    )
     parser.add_argument("--since", type=parse_since, metavar="TIME", help="only since then: 2h, 30d, a date")
     parser.add_argument(
         "--last", type=_whole_number, metavar="N", help=f"only the last N (all; {LAST_WHEN_FOLLOWING} with --follow)"
@@ -35,22 +37,37 @@ def execute(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> i
 
 async def tell(arguments: argparse.Namespace, session: Session) -> int:
     """Print the events that are wanted; with `follow` never return."""
+    style = Style(sys.stdout, colour=arguments.color)
+    events, following = await (_behind if arguments.after is not None else _back)(arguments, session)
+    for event in events:
+        _print(event, style, arguments.json)
+    if arguments.follow:
+        await _follow(arguments, session, style, following)
+    return EXIT_OK
+
+
+async def _behind(arguments: argparse.Namespace, session: Session) -> tuple[list[dict[str, Any]], int]:
+    """Read what is wanted behind an event of this run, and the seq of the last."""
     from probe.cli.happenings import concerns, read_events
 
-    style = Style(sys.stdout, colour=arguments.color)
-    target = arguments.target or ""
-    events = await read_events(session.client, arguments.after or 0)
-    wanted = [one for one in events if concerns(one, target) and one["time"] >= (arguments.since or 0)]
-    narrowed = arguments.after is not None or arguments.since is not None
+    events = await read_events(session.client, arguments.after)
+    target, since, last = arguments.target or "", arguments.since or 0, arguments.last
+    wanted = [one for one in events if concerns(one, target) and one["time"] >= since]
+    following = events[-1]["seq"] if events else arguments.after
+    return wanted if last is None else wanted[len(wanted) - min(last, len(wanted)) :], following
+
+
+async def _back(arguments: argparse.Namespace, session: Session) -> tuple[list[dict[str, Any]], int]:
+    """Read what is wanted of all that was recorded, and the seq behind which what happens from now on begins."""
+    from probe.cli.happenings import read_back
+
     last = arguments.last
-    if last is None and arguments.follow and not narrowed:
+    if last is None and arguments.follow and arguments.since is None:
         last = LAST_WHEN_FOLLOWING
-    for event in wanted if last is None else wanted[len(wanted) - min(last, len(wanted)) :]:
-        _print(event, style, arguments.json)
-    if not arguments.follow:
-        return EXIT_OK
-    await _follow(arguments, session, style, events[-1]["seq"] if events else arguments.after or 0)
-    return EXIT_OK
+    events, following, left_out = await read_back(session.client, arguments.target or "", arguments.since, last)
+    if left_out:
+        complain("events", f"only the last {len(events)}; choose with --since, --last or GROUP/NAME")
+    return events, following
 
 
 async def _follow(arguments: argparse.Namespace, session: Session, style: Style, seen: int) -> None:

@@ -12,14 +12,15 @@ from probe.cli.errors import Garbled
 from probe.cli.output import Style, safe
 
 EVENTS_PER_PAGE = 1000
-PAGES_MAX = 100  # a service keeps a tenth of that
+PAGES_MAX = 100  # a service remembers a tenth of that
+EVENTS_MAX = EVENTS_PER_PAGE * PAGES_MAX
 FRAME_BYTES_MAX = 64 * 1024
 
 COLOURS = {"online": "green", "failed": "red", "offline": "dim", "done": "green"}
 
 
 async def read_events(client: Client, after: int = 0) -> list[dict[str, Any]]:
-    """Read every event that is kept behind `after`, oldest first. Raises ServiceError."""
+    """Read every event of this run that is remembered behind `after`, oldest first. Raises ServiceError."""
     events: list[dict[str, Any]] = []
     for _ in range(PAGES_MAX):
         query = {"after": str(after), "limit": str(EVENTS_PER_PAGE)}
@@ -32,6 +33,35 @@ async def read_events(client: Client, after: int = 0) -> list[dict[str, Any]]:
             break
         after = page[-1]["seq"]
     return events
+
+
+async def read_back(
+    client: Client, target: str = "", since: float | None = None, last: int | None = None
+) -> tuple[list[dict[str, Any]], int, bool]:
+    """Read the last events, over all runs that were recorded: the last `last`, those since, or all; oldest first.
+
+    Returns them, the seq behind which what happens from now on begins, and whether there are older ones that were asked
+    for and are left out. Raises ServiceError.
+    """
+    wanted = EVENTS_MAX if last is None else min(last, EVENTS_MAX)
+    query = {"before": "", "limit": str(max(1, min(wanted, EVENTS_PER_PAGE)))}
+    query |= {"id": target} if target else {}
+    query |= {} if since is None else {"since": f"{since:.6f}"}
+    events: list[dict[str, Any]] = []
+    following: int | None = None
+    while True:
+        document = await client.ask("/api/v1/events", query)
+        page = document.get("events") if isinstance(document, dict) else None
+        previous = document.get("previous") if isinstance(document, dict) else None
+        if not isinstance(page, list) or not all(map(is_event, page)) or not isinstance(document.get("next"), int):
+            raise Garbled("the answer is no list of events; is that looksalive?")
+        following = document["next"] if following is None else following
+        events[:0] = page
+        if not isinstance(previous, str) or not page or len(events) >= wanted:
+            break
+        query["before"] = previous
+    left_out = isinstance(previous, str) and last is None
+    return events[max(0, len(events) - wanted) :], following, left_out
 
 
 def is_event(event: Any) -> bool:

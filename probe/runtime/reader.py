@@ -38,6 +38,7 @@ class Reader:
 
     def __init__(self, runtime: Runtime, inventory: Inventory, node: str) -> None:
         self.node = node
+        self.wall = runtime.clock.wall
         self._runtime = runtime
         self._inventory = inventory
         self._saving = asyncio.Lock()
@@ -74,11 +75,6 @@ class Reader:
     def draining(self) -> bool:
         """Say whether the stops to come are planned."""
         return self._runtime.world.planned
-
-    @property
-    def wall(self) -> float:
-        """Say what the clock on the wall says."""
-        return self._runtime.clock.wall()
 
     def resource(self, id: ResourceId) -> ResourceReport | None:
         """Describe one resource, or None."""

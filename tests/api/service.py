@@ -138,7 +138,6 @@ class StaticService:
         del to
         return self._ask("move", group, by)
 
-    @property
     def wall(self) -> float:
         return LoopClock().wall()
 

@@ -80,6 +80,7 @@ class FakeService:
         self.bodies: list[Any] = []
         self.operations: list[dict[str, Any]] = []  # what each look at an operation answers, the last one holds
         self.events: list[dict[str, Any]] = []  # what the pages have; the stream tells those that were not seen
+        self.recorded: list[dict[str, Any]] = []  # of earlier runs
         self.streams: list[list[bytes]] = []  # what each connection to the stream says before it ends; then it holds
         self.report: Any = None
         self.raw: Callable[[web.Request], web.Response] | None = None  # answers instead of everything else
@@ -140,8 +141,26 @@ class FakeService:
 
     async def _events(self, request: web.Request) -> web.Response:
         after, limit = int(request.query.get("after", "0")), int(request.query.get("limit", "100"))
+        if "before" in request.query:
+            return self._events_before(request, limit)
         page = [event for event in self.events if event["seq"] > after][:limit]
         return web.json_response({"events": page, "next": page[-1]["seq"] if page else after})
+
+    def _events_before(self, request: web.Request, limit: int) -> web.Response:
+        """Go backwards; the place of this imitation is how many events are before it."""
+        target, group = request.query.get("id", ""), request.query.get("id", "").partition("/")[0]
+        ids = (target, group) if "/" in target else (target,)
+        chosen = [
+            event
+            for event in self.recorded + self.events
+            if event["time"] >= float(request.query.get("since", "0"))
+            and (not target or event["id"] in ids or ("/" not in target and event["id"].startswith(f"{target}/")))
+        ]
+        end = int(request.query["before"] or len(chosen))
+        begin = max(0, end - limit)
+        following = self.events[-1]["seq"] if self.events else 0
+        previous = str(begin) if begin else None
+        return web.json_response({"events": chosen[begin:end], "next": following, "previous": previous})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

@@ -42,6 +42,35 @@ def test_all_that_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(service.asked) == 3
 
 
+def test_what_was_recorded_before_the_service_was_started_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    """Events of earlier runs come first, by --last and --since as well; --after is of the running service alone."""
+    service = FakeService(status_of(1))
+    service.recorded = [event_of(seq, time=1_600_000_000.0 + seq) for seq in range(1, 1502)]
+    service.events = [event_of(1), event_of(2)]
+    with serving(service):
+        assert main(["events", "--json", "--url", service.url]) == EXIT_OK
+        assert told(capsys) == [*range(1, 1502), 1, 2]
+        assert main(["events", "--json", "--last", "4", "--url", service.url]) == EXIT_OK
+        assert told(capsys) == [1500, 1501, 1, 2]
+        assert main(["events", "--json", "--since", "1600001501", "--url", service.url]) == EXIT_OK
+        assert told(capsys) == [1501, 1, 2]
+        assert main(["events", "--json", "--after", "0", "--url", service.url]) == EXIT_OK
+        assert told(capsys) == [1, 2]
+
+
+def test_a_flood_is_cut_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """More than a hundred pages are not read into memory: the last ones are told, and that there are more."""
+    service = FakeService(status_of(1))
+    page = [event_of(1)] * 1000
+    service.raw = lambda _: web.json_response({"events": page, "next": 9, "previous": "9@1.5"})
+    with serving(service):
+        assert main(["events", "--json", "--url", service.url]) == EXIT_OK
+    assert len(service.asked) == 100
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 100_000
+    assert "only the last 100000; choose with --since" in printed.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "seqs"),
     [
