@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import socket
@@ -28,6 +29,7 @@ BACKLOG = 4096  # the kernel takes less where net.core.somaxconn says so; what f
 ACCEPTS_PER_PASS = 8  # libuv takes one connection a listener and pass: so many listeners share one socket
 SWEEP_S = 0.25  # how often those are looked for that let a head wait for too long
 SWEPT_PER_PASS = 32
+FROZEN_EACH = 256  # connections more than ever before
 AIOHTTP_TIMER_S = 86_400.0  # its own timer for heads, one a connection: all of a crowd's would fire in one pass
 TLS_GOODBYE_S = 1.0
 SAID_BURST = 3  # how often it is said that connections are sent away: so often at once, then
@@ -66,13 +68,16 @@ class Connection(web.RequestHandler):
             self.cut()
         else:
             self._sweep.begin(self)
+            self._sweep.freezer.note(self._api.door.held)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Leave the place to others."""
+        """Leave the place to others, and nothing that only the garbage collector could free: a crowd comes and goes."""
         if self.seat is not None:
             self._api.door.leave(self.seat)
+            self.seat = None
         self._sweep.end(self)
         super().connection_lost(exc)
+        self._keepalive_handle = None
         if self._reader is not None:
             self._reader.lost()
 
@@ -143,6 +148,22 @@ class Connection(web.RequestHandler):
                 self._sweep.begin(self)
 
 
+class Freezer:
+    """Keeps the garbage collector from walking over a crowd: over 15,000 connections that takes half a second.
+
+    Freezing costs nothing, and what is frozen is still freed with its last reference; a connection leaves no cycles.
+    """
+
+    def __init__(self) -> None:
+        self._next = FROZEN_EACH
+
+    def note(self, held: int) -> None:
+        """Take note of how many connections there are."""
+        if held >= self._next:
+            self._next = held + FROZEN_EACH
+            gc.freeze()
+
+
 class Sweep:
     """Cuts whoever lets a head wait for too long, a few in a pass; one timer for all connections.
 
@@ -152,6 +173,7 @@ class Sweep:
     def __init__(self, loop: asyncio.AbstractEventLoop, headers_s: float) -> None:
         self._loop = loop
         self._headers_s = headers_s
+        self.freezer = Freezer()
         self._waiting: OrderedDict[Connection, float] = OrderedDict()  # since when, in seconds of the loop
         self._timer: asyncio.TimerHandle | None = None
 
