@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from importlib import resources
 
 import pytest
 
-from probe.api.page import MEDIA
+from probe.api.page import MEDIA, VENDORED
 from probe.resources.types import TYPES
 from probe.values import Reason, ResourceId
 from tests.api.conftest import Opener
@@ -37,6 +39,18 @@ async def test_the_parts(opened: Opener, name: str, media: str) -> None:
     code, headers, body = await (await opened()).get(f"/page/{name}")
     assert (code, headers["Content-Type"]) == (200, f"{media}; charset=utf-8")
     assert body
+
+
+@pytest.mark.parametrize("name", VENDORED)
+async def test_what_is_of_others_is_as_published(opened: Opener, name: str) -> None:
+    """It has the hash that is written down, its licence lies beside it, and a browser may keep it for good."""
+    code, headers, body = await (await opened()).get(f"/page/{name}")
+    assert (code, headers["Content-Type"]) == (200, f"{VENDORED[name].media}; charset=utf-8")
+    assert hashlib.sha256(body).hexdigest() == VENDORED[name].sha256
+    assert "immutable" in headers["Cache-Control"]
+    folder = VENDORED[name].path.partition("/")[0]
+    licence = resources.files("probe.api.page").joinpath(folder, "LICENSE")
+    assert "MIT License" in licence.read_text()
 
 
 @pytest.mark.parametrize("name", ["index.html", "table.py", "__init__.py", "nope", "PAGE.JS"])

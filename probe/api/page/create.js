@@ -19,7 +19,7 @@ export function openCreate(root) {
   const refused = make("p", "refused");
   refused.hidden = true;
   const named = ask("Name", name, "of the resource");
-  const form = make("form", "wizard", ask("What", type, ""), ask("Group", group, "a new or an old one"), named, more, ask("Controller", controller, "who starts and stops it"), run, refused, make("p", "buttons", make("button", "primary", "Show what will be asked for")));
+  const form = make("form", "wizard", ask("What", type, ""), ask("Group", group, "a new one, or one that there is"), named, more, ask("Controller", controller, "who starts and stops it"), run, refused, make("p", "buttons", make("button", "primary", "Show what will be asked for")));
   root.append(make("h2", "", "Create"), make("p", "lead", "A resource, or a system-attendant with its whole group. It needs a token with the role admin."), form);
   let kinds = new Map();
   let controllers = new Map();

@@ -1,35 +1,7 @@
-// The drawings of one resource, and its dialogues.
+// How long each stage of the last probe took, and the dialogues that went wrong.
 
 import { draw, make } from "./dom.js";
-import { clock, duration, milliseconds, moment, plain } from "./words.js";
-
-const WIDTH = 600;
-const HEIGHT = 26;
-const WINDOW_S = 60; // at least so much is shown
-const HEIGHTS = { online: 14, failed: HEIGHT, offline: 4 }; // and what is pending in between
-
-// The states as a band, from the first event that is known until now.
-export function drawTimeline(events, told, now) {
-  const edges = events.filter((event) => event.kind === "state");
-  const begin = Math.min(now - WINDOW_S, edges[0]?.time ?? told.since);
-  const scale = WIDTH / Math.max(1, now - begin);
-  const spans = edges.map((event, at) => [event.to, event.time, edges[at + 1]?.time ?? now]);
-  if (edges.length === 0) spans.push([told.state, Math.max(begin, told.since), now]);
-  const band = draw("svg", {
-    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
-    preserveAspectRatio: "none",
-    role: "img",
-    "aria-label": `${told.state} since ${moment(told.since)}`,
-  });
-  for (const [state, from, to] of spans) {
-    const height = HEIGHTS[state] ?? 9;
-    const width = Math.max(1.5, (to - from) * scale);
-    const bar = draw("rect", { class: `band ${state.split("-").at(-1)}`, x: (from - begin) * scale, y: HEIGHT - height, width, height });
-    bar.append(draw("title", {}, `${state} for ${duration(to - from)}, from ${moment(from)}`));
-    band.append(bar);
-  }
-  return make("div", "axis", band, make("span", "quiet", moment(begin)), make("span", "quiet", "now"));
-}
+import { clock, milliseconds, moment, plain } from "./words.js";
 
 export function drawStages(stages) {
   if (stages.length === 0) return make("p", "quiet", "Nothing is asked of it over a network, or not yet.");

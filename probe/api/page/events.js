@@ -62,7 +62,7 @@ export function showEvent(event, named = true) {
   if (named) item.append(make("strong", "", event.id.includes("/") ? link(`#/resource/${event.id}`, event.id) : event.id));
   if (event.kind === "state") item.append(make("span", "change", make("span", "from", event.from), " → ", makeBadge(event.to)));
   else item.append(make("span", "change", [event.kind, event.from, event.to].filter(Boolean).join(" ")));
-  item.append(make("span", "reason", plain(event.reason)));
+  if (event.reason !== "matched") item.append(make("span", "reason", plain(event.reason)));
   if (event.root_cause !== null && event.root_cause !== event.id) item.append(make("span", "cause", `because of ${event.root_cause}`));
   item.append(make("span", "trigger", `by ${event.trigger}`));
   if (event.evidence !== "") item.append(make("code", "evidence", event.evidence));

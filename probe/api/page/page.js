@@ -17,6 +17,7 @@ const PATIENCE = 4; // so many times as long as an answer took, the server is le
 const VIEWS = {
   "": openOverview,
   group: openOverview,
+  wall: openOverview, // the same, to be read from afar
   resource: openResource,
   events: openEvents,
   plan: openPlan,
@@ -40,6 +41,10 @@ function open() {
   document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
   const root = make("div", `view of-${known || "overview"}`);
   place("view").replaceChildren(root);
+  const wall = known === "wall";
+  document.documentElement.classList.toggle("wall", wall);
+  place("wall").href = wall ? "#/" : "#/wall";
+  say(place("wall"), wall ? "Back to the desk" : "For a wall screen");
   view = VIEWS[known](root, known === name ? rest.map(decoded).join("/") : "");
   document.title = known === "" ? "looksalive" : `${view.title} · looksalive`;
   for (const link of place("views").children) {

@@ -36,7 +36,7 @@ export function openPlan(root, argument) {
   target.setAttribute("list", names.id);
   const answer = make("div", "answer");
   answer.setAttribute("aria-live", "polite");
-  const form = make("form", "ask", make("label", "", "What if, of ", target, names), make("label", "", event), make("button", "primary", "Tell me"));
+  const form = make("form", "ask", make("label", "", "Of ", target, names), make("label", "", "suppose that ", event), make("button", "primary", "Tell me"));
   form.addEventListener("submit", (submitted) => {
     submitted.preventDefault();
     tell().catch(() => {});

@@ -1,16 +1,15 @@
 // One resource: what it is, why, what it said last, how quick it is, what happened to it, and what can be done.
 
 import { openAction } from "./action.js";
-import { now_s, pathOf, read, readEvents } from "./ask.js";
+import { now_s, pathOf, read } from "./ask.js";
 import { link, make, makeBadge, press, say, setBadge } from "./dom.js";
-import { showEvent } from "./events.js";
 import { makeStrip } from "./strip.js";
-import { drawStages, drawTimeline, showTranscripts } from "./details.js";
+import { drawStages, showTranscripts } from "./details.js";
+import { makeTimeline } from "./timeline.js";
 import { count, doubtOf, duration, groupOf, nameOf, restartsOf, whyNot } from "./words.js";
 
 const VERBS = ["online", "offline", "restart", "terminate", "upgrade"];
 const HOPS_MAX = 8;
-const EVENTS_SHOWN = 50;
 const STRIP_MINUTES = 120;
 
 export function openResource(root, id) {
@@ -27,8 +26,8 @@ export function openResource(root, id) {
   const facts = make("dl", "facts-list");
   const strip = makeStrip(id, STRIP_MINUTES);
   const stages = make("div", "stages");
-  const timeline = make("div", "timeline");
-  const happened = make("ol", "events");
+  const charted = makeCharted(id);
+  const timeline = makeTimeline(id);
   const said = make("div", "said");
   const missing = make("p", "notice");
   missing.hidden = true;
@@ -38,12 +37,11 @@ export function openResource(root, id) {
     panel("Why", why),
     panel("Facts", facts),
     panel("The last two hours", strip.root),
-    panel("Latency by stage", stages),
-    panel("States", timeline, happened),
+    panel("Latency by stage", stages, charted.root),
+    panel("States", timeline.root),
     panel("What it said last when it was not alive", said),
   );
   root.append(make("div", "head", title, badge, doubt), missing, verbs, body);
-  let events = [];
   let told = null;
 
   async function load() {
@@ -60,34 +58,18 @@ export function openResource(root, id) {
     say(doubt, doubtOf(told));
     showFacts();
     strip.touch();
-    const [times, dialogues, chain, past] = await Promise.all([read(`${path}/stages`), read(`${path}/transcript`), chainOf(told), newEvents()]);
+    timeline.freshen();
+    const [times, dialogues, chain] = await Promise.all([read(`${path}/stages`), read(`${path}/transcript`), chainOf(told)]);
     why.replaceChildren(...chain.map((each) => make("li", "", makeBadge(each.state), make("span", "", whyNot(each)), ...away(each.id))));
     stages.replaceChildren(drawStages(times.stages));
+    charted.show(times.stages, told.age_s === null ? now_s() : now_s() - told.age_s);
     if (said.dataset.told !== JSON.stringify(dialogues)) {
       said.dataset.told = JSON.stringify(dialogues); // an opened dialogue stays open
       said.replaceChildren(...showTranscripts(dialogues.transcripts));
     }
-    showEvents(past);
   }
 
   const away = (other) => (other === id ? [] : [link(`#/resource/${other}`, "look")]);
-
-  // The last seq read is of any resource: asked anew only for what is new.
-  let last = 0;
-  async function newEvents() {
-    const found = await readEvents(last);
-    if (found.anew) events = [];
-    last = found.events.at(-1)?.seq ?? (found.anew ? 0 : last);
-    return found.events.filter((event) => event.id === id);
-  }
-
-  function showEvents(fresh) {
-    events = [...events, ...fresh].slice(-EVENTS_SHOWN);
-    timeline.replaceChildren(drawTimeline(events, told, now_s()));
-    if (fresh.length > 0 || happened.children.length === 0) {
-      happened.replaceChildren(...events.toReversed().map((event) => showEvent(event, false)));
-    }
-  }
 
   function showFacts() {
     const pairs = [
@@ -114,9 +96,50 @@ export function openResource(root, id) {
     if (event.id !== id || event.kind !== "state") return;
     setBadge(badge, event.to);
     strip.touch(true);
+    timeline.freshen(true);
   }
 
-  return { title: id, load, edge, tick: () => told && showFacts(), close: strip.close };
+  function close() {
+    strip.close();
+    charted.close();
+  }
+
+  return { title: id, load, edge, tick: () => told && showFacts(), close };
+}
+
+// The charts, and the library that draws them, come when they are asked for.
+function makeCharted(id) {
+  let charts = null;
+  let last = null;
+  const open = press("Charts", "", async () => {
+    open.disabled = true;
+    try {
+      const { openCharts } = await import("./chart.js");
+      if (closed) return;
+      charts = openCharts(id);
+      if (last !== null) charts.sample(...last);
+      root.replaceChildren(charts.root);
+    } catch {
+      open.disabled = false;
+      root.append(make("p", "refused", "The charts did not arrive; is looksalive running, and reachable from here?"));
+    }
+  });
+  let closed = false;
+  const root = make("div", "charted", open);
+
+  function show(...times) {
+    last = times;
+    root.hidden = charts === null && times[0].length === 0;
+    charts?.sample(...times);
+    charts?.tick();
+  }
+
+  function close() {
+    closed = true;
+    charts?.close();
+  }
+
+  return { root, show, close };
 }
 
 // From the resource down to what is really to blame.

@@ -36,7 +36,7 @@ export function makeRow(id) {
     root.dataset.state = told.state;
     root.dataset.verdict = told.verdict;
     say(type, told.type === nameOf(id) ? "" : told.type);
-    say(reason, reasonOf(told));
+    say(reason, told.reason === "matched" && told.evidence !== "" ? "" : reasonOf(told)); // the answer says it itself
     say(doubt, doubtOf(told));
     const elsewhere = told.root_cause !== null && told.root_cause !== id;
     root.dataset.caused = String(elsewhere);

@@ -33,11 +33,13 @@ function waves(steps) {
 
 function showFates(fates) {
   const rows = fates.map(({ id, before, after, why }) =>
-    make("li", "fate", link(`#/resource/${id}`, id), fateBadge(before, "new"), make("span", "arrow", "→"), fateBadge(after, "gone"), make("span", "quiet", why)),
+    make("li", "fate", link(`#/resource/${id}`, id), ...changeOf(before, after), make("span", "quiet", why)),
   );
   return make("ul", "fates", ...rows);
 }
 
+const changeOf = (before, after) =>
+  before === after ? [makeBadge(after), make("span", "quiet", "again")] : [fateBadge(before, "new"), make("span", "arrow", "→"), fateBadge(after, "gone")];
 const fateBadge = (state, none) => (state === "" ? make("span", "quiet", none) : makeBadge(state));
 
 // Where each group would go.

@@ -8,7 +8,8 @@ const MINUTES = 60;
 const FRESH_MS = 30000;
 const BAR = 4;
 const HEIGHT = 22;
-const AT_ONCE = 4; // questions under way
+const AT_ONCE = 100; // strips of one question; below what an address may hold
+const GATHER_MS = 20; // strips come into sight in flocks
 const KINDS = {
   failed: { height: HEIGHT, word: "failures" },
   good: { height: 13, word: "all good" },
@@ -17,7 +18,7 @@ const KINDS = {
 };
 
 const waiting = new Set();
-let underway = 0;
+let asking = false;
 
 // A strip that fills itself while it is to be seen; a page of hundreds asks only for what is on the screen.
 export function makeStrip(id, minutes = MINUTES) {
@@ -34,33 +35,45 @@ export function makeStrip(id, minutes = MINUTES) {
 function freshen(strip, now = false) {
   if (!strip.seen || document.hidden) return;
   if (!now && Date.now() - strip.asked_at < FRESH_MS) return;
+  strip.asked_at = Date.now();
   waiting.add(strip);
-  next();
+  if (!asking) ask();
 }
 
-function next() {
-  for (const strip of waiting) {
-    if (underway >= AT_ONCE) return;
-    waiting.delete(strip);
-    underway += 1;
-    strip.asked_at = Date.now();
-    fill(strip).finally(() => {
-      underway -= 1;
-      next();
-    });
+// All strips that wait, in as few questions as may be, one after the other.
+async function ask() {
+  asking = true;
+  await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+  while (waiting.size > 0) {
+    const [{ minutes }] = waiting;
+    const strips = [...waiting].filter((strip) => strip.minutes === minutes).slice(0, AT_ONCE);
+    for (const strip of strips) waiting.delete(strip);
+    try {
+      await fill(strips, minutes);
+    } catch {
+      // what is there is still the last that was known
+    }
+  }
+  asking = false;
+}
+
+async function fill(strips, minutes) {
+  const ids = strips.map((strip) => pathOf(strip.id)).join(",");
+  const told = await read(`/api/v1/strips?minutes=${minutes}&ids=${ids}`);
+  const found = new Map(told.strips.map((columns) => [columns.id, columns]));
+  for (const strip of strips) {
+    if (found.has(strip.id)) show(strip, bucketsOf(found.get(strip.id), told));
   }
 }
 
-async function fill(strip) {
-  let history;
-  try {
-    history = await read(`/api/v1/resources/${pathOf(strip.id)}/history?minutes=${strip.minutes}`);
-  } catch {
-    return; // what is there is still the last that was known
-  }
-  const known = history.buckets.some((bucket) => kindOf(bucket) !== "silent");
+function bucketsOf({ ok, failed, unknown, max_s }, { since, bucket_s }) {
+  return ok.map((good, at) => ({ time: since + at * bucket_s, ok: good, failed: failed[at], unknown: unknown[at], max_s: max_s[at] }));
+}
+
+function show(strip, buckets) {
+  const known = buckets.some((bucket) => kindOf(bucket) !== "silent");
   strip.root.classList.toggle("empty", !known);
-  if (history.buckets.length > 0) strip.root.replaceChildren(drawStrip(history.buckets));
+  if (buckets.length > 0) strip.root.replaceChildren(drawStrip(buckets));
   else strip.root.replaceChildren(...(strip.minutes === MINUTES ? [] : [make("span", "quiet", "no history is kept")]));
 }
 
