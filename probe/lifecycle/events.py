@@ -171,6 +171,7 @@ class Planned:
     """The stops to come are planned (`on`), or no longer: while they are, nothing is started and nobody is to blame."""
 
     on: bool
+    by: str = ""
 
 
 Event = (

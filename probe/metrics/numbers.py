@@ -132,17 +132,17 @@ class Metrics:
             if seconds > numbers.minute_s_max:
                 numbers.minute_s_max = seconds
 
-    def failure(self, id: ResourceId, stage: Stage, reason: Reason) -> None:
-        """Count a probe that failed."""
+    def failure(self, id: ResourceId, stage: Stage, reason: Reason, *, confirming: bool = False) -> None:
+        """Count a probe that failed; while a start is confirmed, that says nothing of the minute."""
         if (numbers := self.resources.get(id)) is not None:
-            numbers.minute_failed += 1
+            numbers.minute_failed += not confirming
             key = (stage, reason)
             numbers.failures[key] = numbers.failures.get(key, 0) + 1
 
-    def unknown(self, id: ResourceId, reason: Reason) -> None:
-        """Count a probe that could not tell."""
+    def unknown(self, id: ResourceId, reason: Reason, *, confirming: bool = False) -> None:
+        """Count a probe that could not tell; while a start is confirmed, that says nothing of the minute."""
         if (numbers := self.resources.get(id)) is not None:
-            numbers.minute_unknown += 1
+            numbers.minute_unknown += not confirming
             numbers.unknowns[reason] = numbers.unknowns.get(reason, 0) + 1
 
     def stage(self, protocol: str, stage: Stage, seconds: float) -> None:

@@ -19,8 +19,13 @@ class Measuring:
         self._around = around
         self._uncounted: tuple[Verdict, ...] = ()
 
-    def count(self, plan: ProbePlan, result: Result, when: float, *, may_be_doubted: bool) -> None:
-        """Count a round that was due at `when`; `may_be_doubted`: a failure of it is an edge, or leads to one."""
+    def count(
+        self, plan: ProbePlan, result: Result, when: float, *, may_be_doubted: bool, confirming: bool = False
+    ) -> None:
+        """Count a round that was due at `when`; `may_be_doubted`: a failure of it is an edge, or leads to one.
+
+        `confirming`: it asks whether a start is done, so what is not good yet is no statement on availability.
+        """
         around, id, protocol = self._around, plan.id, plan.protocol
         metrics = around.metrics
         around.health.rounds += 1
@@ -37,11 +42,11 @@ class Measuring:
             case Outcome.ALIVE:
                 metrics.answered(id, result.ended - result.started)
             case Outcome.UNKNOWN:
-                self._unknown(plan, verdict.reason)
+                self._unknown(plan, verdict.reason, confirming=confirming)
             case Outcome.FAILED if may_be_doubted and around.common.may_doubt(verdict) and self._has_room:
                 self._uncounted = (*self._uncounted, verdict)
             case Outcome.FAILED:
-                self._failed(plan, verdict)
+                self._failed(plan, verdict, confirming=confirming)
 
     def believe(self, plan: ProbePlan) -> None:
         """Count the failures that waited: they are the service's."""
@@ -60,9 +65,10 @@ class Measuring:
     def _has_room(self) -> bool:
         return len(self._uncounted) < UNCOUNTED_MAX
 
-    def _failed(self, plan: ProbePlan, verdict: Verdict) -> None:
-        self._around.metrics.failure(plan.id, verdict.stage or Stage.CONNECT, verdict.reason)
+    def _failed(self, plan: ProbePlan, verdict: Verdict, *, confirming: bool = False) -> None:
+        metrics, stage = self._around.metrics, verdict.stage or Stage.CONNECT
+        metrics.failure(plan.id, stage, verdict.reason, confirming=confirming)
 
-    def _unknown(self, plan: ProbePlan, reason: Reason) -> None:
-        self._around.metrics.unknown(plan.id, reason)
+    def _unknown(self, plan: ProbePlan, reason: Reason, *, confirming: bool = False) -> None:
+        self._around.metrics.unknown(plan.id, reason, confirming=confirming)
         self._around.health.unknown(reason)

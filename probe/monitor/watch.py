@@ -196,7 +196,8 @@ class Watch:
         try:
             if result.verdict.reason is not _MATCHED or result.parts:
                 result = self._around.evidence.keep(self.plan.id, result)
-            self._measuring.count(self.plan, result, self._when, may_be_doubted=bool(self.alive))
+            alive, confirming = bool(self.alive), self.confirming
+            self._measuring.count(self.plan, result, self._when, may_be_doubted=alive, confirming=confirming)
         except Exception as error:  # noqa: BLE001 - what is kept of an answer must not cost the answer, and the next ones
             self._around.engine.bug(error)
         before, self.reading = self.reading, Reading(self.alive, result, self.rounds, self.plan.fresh_s)

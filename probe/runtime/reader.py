@@ -135,7 +135,7 @@ class Reader:
         if on is self.draining:
             return
         try:
-            await self._runtime.ask(Planned(on))
+            await self._runtime.ask(Planned(on, by))
         except Ended:
             raise Refusal(503, "draining", "looksalive is ending; its stops are planned anyway") from None
         self._runtime.metrics.drained(on)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from tests.e2e.command import looksalive
@@ -52,3 +54,8 @@ def test_what_ends_during_a_drain_stays_down_until_its_end(folder: Path, authori
         assert back["restarts"] == 1
         assert service.get("/readyz").status == 200
         assert service.metric("draining") == 0
+    with closing(sqlite3.connect(folder / "state" / "history.sqlite3")) as journal:
+        asked = journal.execute(
+            "SELECT who, verb, granted FROM audit WHERE verb LIKE 'planned%' ORDER BY id"
+        ).fetchall()
+    assert asked == [("tester", "planned on", 1), ("tester", "planned off", 1)]

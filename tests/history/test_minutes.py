@@ -208,3 +208,16 @@ def test_a_batch_that_was_taken_back_writes_its_roster_again(tmp_path: Path) -> 
         storage.write([packed(START, roster, 1)])
     with Recording(str(path)) as recording:
         assert [minute.roster.ids for minute in recording.minutes(0)] == [("g/a",)]
+
+
+def test_a_start_that_is_confirmed_leaves_no_red_bar() -> None:
+    """What fails, or cannot be told, while a start is confirmed is counted as a probe, and not in its minute."""
+    metrics = Metrics()
+    metrics.declare(A)
+    metrics.failure(A, Stage.CONNECT, Reason.CONNECT_REFUSED, confirming=True)
+    metrics.unknown(A, Reason.PROBER_STALLED, confirming=True)
+    (running,) = Minutes(SteppedClock(START), metrics).buckets(A, 1)
+    assert (running.ok, running.failed, running.unknown) == (0, 0, 0)
+    assert sum(metrics.resources[A].failures.values()) == sum(metrics.resources[A].unknowns.values()) == 1
+    metrics.failure(A, Stage.CONNECT, Reason.CONNECT_REFUSED)
+    assert Minutes(SteppedClock(START), metrics).buckets(A, 1)[0].failed == 1

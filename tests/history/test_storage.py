@@ -90,6 +90,7 @@ def test_every_verb_is_in_the_audit(tmp_path: Path) -> None:
         Asked(Verb.RESTART, ResourceId("evs1", "r0"), "anna"),
         Asked(Verb.OFFLINE, "nobody", "bert"),
         Maintained("evs1", on=True, owner="carl"),
+        Planned(on=True, by="dora"),
         Planned(on=False),
         Drained(),
     ]
@@ -100,6 +101,7 @@ def test_every_verb_is_in_the_audit(tmp_path: Path) -> None:
         ("anna", "restart", "evs1/r0", 1),
         ("bert", "offline", "nobody", 0),
         ("carl", "maintained on", "evs1", 1),
+        ("dora", "planned on", "", 1),
         ("", "planned off", "", 1),
         ("", "drained", "", 1),
     ]

@@ -49,6 +49,7 @@ class Counted:
         self.attempts: Counter[ResourceId] = Counter()
         self.failures: Counter[tuple[ResourceId, Stage, Reason]] = Counter()
         self.unknowns: Counter[tuple[ResourceId, Reason]] = Counter()
+        self.confirming = 0  # of the failures and unknowns, how many were of a start that was being confirmed
         self.stages: list[tuple[str, Stage, float]] = []
         self.lags: list[float] = []
         self.loop_lags: list[float] = []
@@ -63,11 +64,13 @@ class Counted:
     def answered(self, id: ResourceId, seconds: float) -> None:
         self.answers.append((id, seconds))
 
-    def failure(self, id: ResourceId, stage: Stage, reason: Reason) -> None:
+    def failure(self, id: ResourceId, stage: Stage, reason: Reason, *, confirming: bool = False) -> None:
         self.failures[id, stage, reason] += 1
+        self.confirming += confirming
 
-    def unknown(self, id: ResourceId, reason: Reason) -> None:
+    def unknown(self, id: ResourceId, reason: Reason, *, confirming: bool = False) -> None:
         self.unknowns[id, reason] += 1
+        self.confirming += confirming
 
     def stage(self, protocol: str, stage: Stage, seconds: float) -> None:
         self.stages.append((protocol, stage, seconds))

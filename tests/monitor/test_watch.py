@@ -77,6 +77,26 @@ def test_what_is_not_online_is_no_suspect() -> None:
     simulate(body)
 
 
+def test_what_confirms_a_start_says_nothing_on_availability() -> None:
+    """Failures while an online is confirmed are told apart from those of what was believed alive, which count."""
+
+    async def body(rig: Rig) -> None:
+        server = begin(rig, alive=None, confirming=True)
+        server.fault = Fault.EOF_BEFORE
+        await rig.until(5)
+        while_confirming = rig.counted.failures.total()
+        assert rig.counted.confirming == while_confirming > 3
+        server.fault = Fault.NONE
+        await rig.until(10)
+        assert rig.levels == [True]
+        server.fault = Fault.EOF_BEFORE
+        await rig.until(60)
+        assert rig.levels == [True, False]
+        assert rig.counted.failures.total() > while_confirming == rig.counted.confirming
+
+    simulate(body)
+
+
 def test_asked_anew_it_fails_one_time_out_later() -> None:
     """Frozen, with a check under way: that one is begun again, and its failure is the second of `fall`."""
 
