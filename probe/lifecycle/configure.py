@@ -23,19 +23,20 @@ def configure(draft: Draft, event: Configured) -> None:
         wanted = desired.get(spec.id, spec.auto_start)
         record = draft.record(spec.id)
         if record is None:
-            record = draft.put(Record(spec, since=draft.now, wanted=wanted))
+            draft.put(Record(spec, since=draft.now, wanted=wanted))
             edits.relink(spec.id, (), spec.depends_on)
         else:
             changed = _change(draft, record, spec, wanted)
             edits.relink(spec.id, record.spec.depends_on, changed.spec.depends_on)
-        edits.join(spec.id)
+        if record is None or record.removing:
+            edits.join(spec.id)
         edits.share(spec)
         group = draft.group(spec.id.group)
         if group is not None and group.here:
             _open(draft, spec.id)
     for id in event.removed:
         record = draft.record(id)
-        if record is not None:
+        if record is not None and not record.removing:
             edits.leave(id)
             draft.put(record, removing=True, wanted=False)
     edits.write()
@@ -126,14 +127,15 @@ class _Edits:
         self._draft = draft
         self._sharers: dict[str, dict[ResourceId, None]] = {}
         self._stores = dict.fromkeys(draft.stores())
-        self._members: dict[str, dict[ResourceId, None]] = {}
+        self._joined: dict[str, list[ResourceId]] = {}
+        self._left: dict[str, set[ResourceId]] = {}
         self._dependents: dict[ResourceId, dict[ResourceId, None]] = {}
 
     def join(self, id: ResourceId) -> None:
-        self._group(id.group).setdefault(id)
+        self._joined.setdefault(id.group, []).append(id)
 
     def leave(self, id: ResourceId) -> None:
-        self._group(id.group).pop(id, None)
+        self._left.setdefault(id.group, set()).add(id)
 
     def relink(self, id: ResourceId, before: tuple[ResourceId, ...], after: tuple[ResourceId, ...]) -> None:
         for provider in before:
@@ -156,18 +158,17 @@ class _Edits:
         for service, sharers in self._sharers.items():
             decision.sharers[service] = tuple(id for id in sharers if self._draft.record(id) is not None)
         decision.stores = tuple(id for id in self._stores if self._draft.record(id) is not None)
-        for name, members in self._members.items():
+        for name, left in self._left.items():
             group = self._draft.group(name)
-            group = GroupRecord(name, ()) if group is None else group
-            decision.groups[name] = replace(group, members=tuple(members)) if members else None
+            if group is not None:
+                members = tuple(id for id in group.members if id not in left)
+                decision.groups[name] = replace(group, members=members) if members or name in self._joined else None
+        for name, joined in self._joined.items():  # a large group comes in slices: none of them copies its members
+            if self._draft.group(name) is None:
+                decision.groups[name] = GroupRecord(name, ())
+            decision.joined[name] = tuple(joined)
         for provider, dependents in self._dependents.items():
             decision.dependents[provider] = tuple(dependents)
-
-    def _group(self, name: str) -> dict[ResourceId, None]:
-        if name not in self._members:
-            group = self._draft.group(name)
-            self._members[name] = dict.fromkeys(group.members if group is not None else ())
-        return self._members[name]
 
     def _of(self, provider: ResourceId) -> dict[ResourceId, None]:
         if provider not in self._dependents:

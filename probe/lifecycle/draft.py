@@ -37,7 +37,7 @@ class Draft:
         return self._world.records.get(id)
 
     def group(self, name: str) -> GroupRecord | None:
-        """Return the group as this step sees it."""
+        """Return the group as this step sees it, without the members who join in it."""
         if name in self.decision.groups:
             return self.decision.groups[name]
         return self._world.groups.get(name)

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TypeVar
 
@@ -177,6 +177,7 @@ class Decision:
 
     records: dict[ResourceId, Record | None] = field(default_factory=dict)
     groups: dict[str, GroupRecord | None] = field(default_factory=dict)
+    joined: dict[str, tuple[ResourceId, ...]] = field(default_factory=dict)  # by group: members to come behind the rest
     dependents: dict[ResourceId, tuple[ResourceId, ...]] = field(default_factory=dict)
     requests: dict[OpId, Request] = field(default_factory=dict)
     sharers: dict[str, tuple[ResourceId, ...]] = field(default_factory=dict)
@@ -227,6 +228,8 @@ class World:
             self.maintained.pop(name, None)
             if group is not None and group.maintenance is not None:
                 self.maintained[name] = group.maintenance.until
+        for name, ids in decision.joined.items():
+            self.groups[name] = replace(self.groups[name], members=(*self.groups[name].members, *ids))
         for id, dependents in decision.dependents.items():
             _replace(self.dependents, id, dependents or None)
         for service, sharers in decision.sharers.items():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from bindings.diff import StoreDiff, diff_stores
-from bindings.model import Resource, Store
+from bindings.diff import diff_stores
+from bindings.model import Group, Resource
 from bindings.parse import StoreError
 from bindings.store import StoreFolder
 from bindings.watch import StoreStamp
@@ -18,14 +19,15 @@ from probe.controllers import observers_by_name
 from probe.controllers.contract import Controller, Observer
 from probe.controllers.specs import service_spec
 from probe.environment import Environment
-from probe.lifecycle.events import Configured, Maintained, Owned
+from probe.lifecycle.events import Maintained
 from probe.monitor.once import probe_plan_once
 from probe.monitor.plan import Plans, ProbePlan
 from probe.resources import TYPES, ControllerKind
 from probe.resources.observed import group_address, observed_parameters
-from probe.runtime.loading import Loaded, load_checked
+from probe.runtime.loading import Loaded, load_checked, readdressed
 from probe.runtime.loop import Runtime
 from probe.runtime.performing import Service
+from probe.runtime.telling import SLICE_RESOURCES, tell
 from probe.values import Reason, ResourceId, Verdict
 
 POLL_INTERVAL_S = 1.0
@@ -62,6 +64,7 @@ class Inventory:
         self._asked = False
         self._plans = Plans(environment)
         self._made: dict[ResourceId, ProbePlan] = {}
+        self._addressed: dict[str, tuple[Group, bool]] = {}  # by group: whether it has an ip-address of its own
 
     @property
     def loaded(self) -> Loaded:
@@ -102,9 +105,17 @@ class Inventory:
             if server is None:
                 plan = self._plan_look(resource)
             else:
-                plan = self._plans.plan_for(resource, server, group_address(self.loaded.store, resource))
+                plan = self._plans.plan_for(resource, server, self._address_of(resource))
             self._made[id] = plan
         return plan
+
+    def _address_of(self, resource: Resource) -> str | None:
+        """Find the address of its group; a group without one, however large, is walked through once."""
+        group = self.loaded.store.groups[resource.group]
+        if self._addressed.get(group.name, (None, False))[0] is not group:
+            has_one = any(beside.type == "ip-address" for beside in group.resources.values())
+            self._addressed[group.name] = (group, has_one)
+        return group_address(self.loaded.store, resource) if self._addressed[group.name][1] else None
 
     def _plan_look(self, resource: Resource) -> ProbePlan:
         """Plan the looks at what is no conversation."""
@@ -119,9 +130,18 @@ class Inventory:
         """Tell the runtime everything: the groups are ours, the resources are these."""
         store = self.loaded.store
         ids = [ResourceId(group.name, name) for group in store.groups.values() for name in group.resources]
-        await self._tell(runtime, self.loaded, ids, removed=[])
-        self.told = True
+        gc.freeze()  # the store is here to stay: no collection has to walk through it
+        await self._tell(runtime, self.loaded, (), ids, ())
         runtime.metrics.reloaded(True, self._environment.clock.wall())
+        if len(ids) <= SLICE_RESOURCES:
+            self.told = True
+        else:
+            runtime.spawn(self._begin_watches(runtime))
+
+    async def _begin_watches(self, runtime: Runtime) -> None:
+        """Begin the first round of a large store, behind the telling of it."""
+        await runtime.withheld.release(runtime.carry_out, runtime.world, runtime.clock)
+        self.told = True
 
     async def follow(self, runtime: Runtime) -> None:
         """Poll the store and reload it when it has changed, for ever."""
@@ -169,22 +189,24 @@ class Inventory:
         changed = [ResourceId(*change.id) for change in diff.changed]
         changed_ids = set(changed)
         removed = [ResourceId(*id) for id in diff.removed]
-        readdressed = _readdressed(before.store, loaded.store, diff)
+        addressed_anew = readdressed(before.store, loaded.store, diff)
 
         def take_over() -> None:
             self._loaded = loaded
             self._plans.forget_files()
             for id in list(self._made):
-                if id in changed_ids or id.group in readdressed or id not in runtime.world.records:
+                if id in changed_ids or id.group in addressed_anew or id not in runtime.world.records:
                     del self._made[id]
 
         try:
-            added = (ResourceId(*id) for id in diff.added)
-            await self._tell(runtime, loaded, [*added, *changed], removed, take_over)
+            added = [ResourceId(*id) for id in diff.added]
+            await self._tell(runtime, loaded, changed, added, removed, take_over)
         except Exception:
             self._loaded = before
             raise
-        groups = (loaded.store.groups[name] for name in readdressed if name in loaded.store.groups)
+        finally:
+            await runtime.withheld.release(runtime.carry_out, runtime.world, runtime.clock)
+        groups = (loaded.store.groups[name] for name in addressed_anew if name in loaded.store.groups)
         beside = (ResourceId(group.name, name) for group in groups for name in group.resources)
         for id in dict.fromkeys([*changed, *beside]):
             record = runtime.world.records.get(id)
@@ -201,8 +223,10 @@ class Inventory:
             revisions,
         )
 
-    def _maintenance_of(self, group: str) -> Maintained:
-        kept, clock = self.maintained.groups[group], self._environment.clock
+    def _maintenance_of(self, group: str) -> Maintained | None:
+        kept, clock = self.maintained.groups.get(group), self._environment.clock
+        if kept is None:
+            return None
         until = None if kept.until is None else clock.now() + kept.until - clock.wall()
         return Maintained(group, True, kept.owner, until)
 
@@ -210,28 +234,13 @@ class Inventory:
         self,
         runtime: Runtime,
         loaded: Loaded,
-        ids: list[ResourceId],
-        removed: list[ResourceId],
+        changed: Sequence[ResourceId],
+        added: Sequence[ResourceId],
+        removed: Sequence[ResourceId],
         take_over: Callable[[], None] | None = None,
     ) -> None:
-        """Tell the runtime, which takes the store over in the very step that decides on it."""
-        specs = tuple(loaded.spec(id) for id in ids)
-        configured = Configured(specs, tuple(removed), self.desired.items(), loaded.store.storage_groups_max)
-        decisions = [runtime.ask(configured, take_over)]
-        new = [name for name in dict.fromkeys(id.group for id in ids) if name not in runtime.world.groups]
-        decisions += [runtime.ask(self._maintenance_of(name)) for name in new if name in self.maintained.groups]
-        decisions += [runtime.ask(Owned(name, here=True)) for name in dict.fromkeys(id.group for id in ids)]
-        for decision in decisions:
-            await decision
-
-
-def _readdressed(before: Store, after: Store, diff: StoreDiff) -> set[str]:
-    """Name the groups whose own ip-address came, went or changed: what a wildcard binding of theirs means (S33)."""
-    ids = [*diff.added, *diff.removed, *(change.id for change in diff.changed)]
-    found = set()
-    for group, name in ids:
-        for store in (before, after):
-            resource = store.groups[group].resources.get(name) if group in store.groups else None
-            if resource is not None and resource.type == "ip-address":
-                found.add(group)
-    return found
+        wished = dict(self.desired.items())
+        maintenance_of = self._maintenance_of
+        await tell(
+            runtime, loaded, changed, added, removed, wished=wished, maintenance_of=maintenance_of, take_over=take_over
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bindings.diff import StoreDiff
 from bindings.model import Resource, Store, VirtualServer
 from bindings.parse import StoreError, virtual_server_of
 from bindings.store import StoreFolder
@@ -45,3 +46,15 @@ def load_checked(folder: StoreFolder, kinds: Mapping[str, ControllerKind]) -> Lo
     if problems:
         raise StoreError(tuple(problems))
     return Loaded(store, kinds)
+
+
+def readdressed(before: Store, after: Store, diff: StoreDiff) -> set[str]:
+    """Name the groups whose own ip-address came, went or changed: what a wildcard binding of theirs means (S33)."""
+    ids = [*diff.added, *diff.removed, *(change.id for change in diff.changed)]
+    found = set()
+    for group, name in ids:
+        for store in (before, after):
+            resource = store.groups[group].resources.get(name) if group in store.groups else None
+            if resource is not None and resource.type == "ip-address":
+                found.add(group)
+    return found

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
 from probe.controllers.workers import Workers
@@ -42,14 +41,12 @@ from probe.runtime.feed import Feed
 from probe.runtime.inbox import Inbox, Posted
 from probe.runtime.lateness import Lateness
 from probe.runtime.performing import Performer, Service
-from probe.runtime.sweep import lost_edge
+from probe.runtime.sweep import sweep
 from probe.runtime.withheld import Withheld
 from probe.values import Incarnation, Reason, ResourceId, Verdict
 
 DRAIN_BUDGET_S = 3.8  # of the 5 s from SIGTERM to exit; the rest is for closing
 DRAIN_KILL_AFTER_S = 2.8  # how long TERM may take before KILL
-SWEEP_INTERVAL_S = 5.0  # S62: looks_alive_interval_s
-SWEEP_SLICE = 500  # resources read between two passes of the loop
 EVENTS_PER_PASS = 200  # decided before others have their turn
 
 T = TypeVar("T")
@@ -87,10 +84,9 @@ class Runtime:
         self.workers = Workers(self.spawn, self.post)
         performer = Performer(self.workers, self.monitors, metrics, self.post, open_service, plan_of)
         self.services = performer.services
-        self._withheld = Withheld(performer.perform)
-        self._telling = False
+        self.withheld = Withheld(performer.perform)
         self.fault = ""  # what we lost by a mistake of our own; empty as it should be
-        self._perform = self._withheld.perform
+        self._perform = self.withheld.perform
         self._tasks: asyncio.TaskGroup | None = None
         self._stop_services: bool | None = None  # None: run; else end, and whether to stop what is ours
 
@@ -105,19 +101,6 @@ class Runtime:
         assert self._tasks is not None, "the runtime is not running"
         return self._tasks.create_task(coroutine)
 
-    @contextmanager
-    def telling(self) -> Iterator[None]:
-        """While the store is told in slices: an end waits for the rest of it, and watches for the end of the telling."""
-        self._telling = self._withheld.holding = True
-        try:
-            yield
-        finally:
-            self._telling = self._withheld.holding = False
-
-    async def begin_watches(self) -> None:
-        """Begin the watches that waited for the whole store to be told, in slices."""
-        await self._withheld.release(self._carry_out, self.world, lambda: self.clock.sleep(0))
-
     def end(self, *, stop_services: bool) -> None:
         """Begin to end: in order within the budget, or at once leaving everything running."""
         if self._stop_services is None:
@@ -130,7 +113,10 @@ class Runtime:
         """Run until ended. `begin` is spawned first: it loads the store and serves."""
         async with asyncio.TaskGroup() as self._tasks:
             self.kernel.start()  # before anything is watched, so that no death is missed
-            background = [self.spawn(begin()), self.spawn(self._sweep())]
+            background = [
+                self.spawn(begin()),
+                self.spawn(sweep(self.clock, self.world, self.monitors.reading, self.post)),
+            ]
             await self.clock.sleep(0)  # what `begin` has to tell comes before an end that was asked for already
             while self._stop_services is None:
                 self._take_all()
@@ -211,10 +197,11 @@ class Runtime:
             self._witness(self.world, event, now, decision)
         self._measure(event, decision)
         for action in decision.actions:
-            self._carry_out(action)
+            self.carry_out(action)
         return decision
 
-    def _carry_out(self, action: actions.Action) -> None:
+    def carry_out(self, action: actions.Action) -> None:
+        """Perform an action of a decision that was applied; one that cannot be is answered as a failed operation."""
         try:
             self._perform(action, self.world)
         except Exception:  # noqa: BLE001 - as above
@@ -233,19 +220,6 @@ class Runtime:
         elif isinstance(event, Started | Upgraded | OperationFailed):
             self.metrics.progressed(event.id, None)
 
-    # --- the lost event made good (S62) ---
-
-    async def _sweep(self) -> None:
-        while True:
-            await self.clock.sleep(SWEEP_INTERVAL_S)
-            for index, id in enumerate(list(self.world.records)):
-                if index % SWEEP_SLICE == 0:
-                    await self.clock.sleep(0)
-                record = self.world.records.get(id)
-                missed = None if record is None else lost_edge(record, self.monitors.reading(id))
-                if missed is not None:
-                    self.post(missed)
-
     # --- the end ---
 
     async def _drain(self) -> None:
@@ -255,7 +229,7 @@ class Runtime:
         self._take_all()
         for after_s in (DRAIN_KILL_AFTER_S, DRAIN_BUDGET_S):
             timer = self.clock.call_at(begun + after_s, self._inbox.wake.set)
-            while (self._telling or self._unfinished()) and self.clock.now() < begun + after_s:
+            while (self.withheld.holding or self._unfinished()) and self.clock.now() < begun + after_s:
                 await self._sleep_until_woken()
                 self._take_all()
             timer.cancel()

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from probe.environment import Clock
 from probe.lifecycle.events import Probed
-from probe.lifecycle.world import Phase, Record
+from probe.lifecycle.world import Phase, Record, World
 from probe.monitor.cache import Reading
-from probe.values import Outcome, State
+from probe.values import Outcome, ResourceId, State
+
+INTERVAL_S = 5.0  # S62: looks_alive_interval_s
+SLICE = 500  # resources read between two passes of the loop
+
+
+async def sweep(
+    clock: Clock, world: World, reading_of: Callable[[ResourceId], Reading | None], post: Callable[[Probed], None]
+) -> None:
+    """Compare for ever, and post what the core has missed."""
+    while True:
+        await clock.sleep(INTERVAL_S)
+        for index, id in enumerate(list(world.records)):
+            if index % SLICE == 0:
+                await clock.sleep(0)
+            record = world.records.get(id)
+            missed = None if record is None else lost_edge(record, reading_of(id))
+            if missed is not None:
+                post(missed)
 
 
 def lost_edge(record: Record, reading: Reading | None) -> Probed | None:
