@@ -143,8 +143,8 @@ def write_monitrc(pair: Pair) -> Path:
     return control
 
 
-def test_monit_restarts_what_depends_and_names_the_cause(pair: Pair) -> None:
-    """`depends on`: with the store its dependent is restarted; while it is away, that is told by its name."""
+def test_monit_restarts_what_depends_and_accuses_none_of_it(pair: Pair) -> None:
+    """`depends on`: with the store its dependent is restarted; while it is away that is stopped, and no test of it fails."""
     control = write_monitrc(pair)
 
     def log() -> str:
@@ -159,8 +159,7 @@ def test_monit_restarts_what_depends_and_names_the_cause(pair: Pair) -> None:
         assert back
         (pair.folder / "refused").touch()
         pair.kill(STORE)
-        cause = "'front' failed to start -- could not start required services: 'store'"
-        wait_until(lambda: cause in log(), "the cause to be named", WITHIN_S)
+        wait_until(lambda: "'store' failed to start" in log(), "the store to stay away", WITHIN_S)
         assert not pair.runs(FRONT)
         said = [line.partition(" : ")[2] for line in log().splitlines() if " error " in line and "'front'" in line]
         assert [line for line in said if "test" in line or "not running" in line] == []
