@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import statistics
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.asking import Answers, answers_of, ask_at_pace
-from tests.bench.ground import CheapServer, Window, build, let_pass, on_core, watch
-from tests.bench.load import LOOP_LAG, PROBE_LAG, Buckets, LargeService, Load, difference, quantile, serving
-from tests.e2e.ports import free_port
+from tests.bench.ground import CheapServer, Window, let_pass, on_core, watch
+from tests.bench.load import (
+    LOOP_LAG,
+    PROBE_LAG,
+    Buckets,
+    LargeService,
+    Load,
+    difference,
+    many_targets,
+    quantile,
+    serving,
+)
 
 ASKED_ALREADY_S = 1.0  # before the window begins, and after it has ended
 BAR_S = 0.005
@@ -47,19 +55,16 @@ def measure(plan: AskedPlan, sources: Path) -> list[tuple[Turn, Turn]]:
     """Return rounds of a window alone and a window asked, of one service. Raises GroundError, TooLateError."""
     cores = sorted(os.sched_getaffinity(0))
     load = Load(plan.resources, plan.period_s)
-    with tempfile.TemporaryDirectory(prefix="labench-") as name:
-        folder = Path(name)
-        ground = build(sources, folder)
-        with CheapServer(ground, folder, free_port(), cores[0]) as server:
-            load.write(folder / "store", server.port)
-            with serving(folder, cores[-1]) as service:
-                service.wait_all_online()
-                let_pass(plan.period_s)
-                rounds = [
-                    (_turn(plan, server, service, None), _turn(plan, server, service, (cores[0], load.id_of(0))))
-                    for _ in range(plan.rounds)
-                ]
-                service.must_be_online()
+    with many_targets(sources) as (_, server, folder):
+        load.write(folder / "store", server.ports)
+        with serving(folder, cores[-1]) as service:
+            service.wait_all_online()
+            let_pass(plan.period_s)
+            rounds = [
+                (_turn(plan, server, service, None), _turn(plan, server, service, (cores[0], load.id_of(0))))
+                for _ in range(plan.rounds)
+            ]
+            service.must_be_online()
     return rounds
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.bench import asked, crowd, history, kernel, large, probes, scrape, step, sweep, truth
 from tests.bench.ground import GroundError
+from tests.bench.network import enter_own_network
 from tests.bench.peers import rounds as peers
 from tests.e2e.waiting import TooLateError
 
@@ -29,11 +30,14 @@ class Benchmark:
     example: str
     add: Add
     run: Run
+    own_network: bool = False  # where that is possible
 
 
 def main(words: Sequence[str]) -> int:
     """Run the named benchmark and print its table. Returns 0, or 2 when there is nothing to measure on."""
     chosen = parser().parse_args(words)
+    if chosen.own_network:
+        enter_own_network(words)
     try:
         for text in chosen.run(chosen):
             sys.stdout.write(text + "\n")
@@ -59,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
             epilog=f"example: python -m tests.bench {each.name} {each.example}".rstrip(),
         )
         each.add(one)
-        one.set_defaults(run=each.run)
+        one.set_defaults(run=each.run, own_network=each.own_network)
     return made
 
 
@@ -212,11 +216,11 @@ def _large(chosen: argparse.Namespace) -> Iterator[str]:
 
 
 BENCHMARKS = (
-    Benchmark("peers", "CPU per probe of everybody who checks, at one pace", "--rounds 3", _add_peers, _peers),
-    Benchmark("sweep", "cost, lag and memory as the work grows", "--sizes 1000,10000", _add_sweep, _sweep),
-    Benchmark("scrape", "what reading everything costs and stalls", "--sizes 10000", _add_scrape, _scrape),
-    Benchmark("asked", "the probes' lag beside many /isalive", "--rate 2000", _add_asked, _asked),
-    Benchmark("large", "start and reload of a large store", "--bindings 10000", _add_large, _large),
+    Benchmark("peers", "CPU per probe of everybody who checks, at one pace", "--rounds 3", _add_peers, _peers, True),
+    Benchmark("sweep", "cost, lag and memory as the work grows", "--sizes 1000,10000", _add_sweep, _sweep, True),
+    Benchmark("scrape", "what reading everything costs and stalls", "--sizes 10000", _add_scrape, _scrape, True),
+    Benchmark("asked", "the probes' lag beside many /isalive", "--rate 2000", _add_asked, _asked, True),
+    Benchmark("large", "start and reload of a large store", "--bindings 10000", _add_large, _large, True),
     Benchmark("probes", "CPU per probe beside the floor, and the loop's lag", "--rude", _add_probes, _probes),
     Benchmark("kernel", "from a listener's death to the published failure", "--kills 100", _add_kernel, _kernel),
     Benchmark("step", "a decision in a small world and in a large one", "", _no_options, _step),

@@ -11,7 +11,7 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,7 @@ COMPILE = ("-O2", "-pthread")
 BUILD_S = 60.0
 STARTS_WITHIN_S = 5.0
 COUNTER_BYTES = 4096
+TRACKED_MAX = 0.95  # of the kernel's table of connections
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -65,10 +66,19 @@ class CheapServer:
     It counts what it did itself, so that no contender is believed about its own probes.
     """
 
-    def __init__(self, ground: Ground, folder: Path, port: int, core: int, http_port: int | None = None) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        folder: Path,
+        port: int,
+        core: int,
+        http_port: int | None = None,
+        more_ports: Sequence[int] = (),
+    ) -> None:
         self.port = port
+        self.ports = (port, *more_ports)
         self.http_port = http_port
-        listeners = [f"smtp:{port}"] if http_port is None else [f"smtp:{port}", f"http:{http_port}"]
+        listeners = [f"smtp:{each}" for each in self.ports] + ([f"http:{http_port}"] if http_port else [])
         self._command = [str(ground.server), "-c", str(folder / "counters"), *listeners]
         self._counters = folder / "counters"
         self._core = core
@@ -95,7 +105,7 @@ class CheapServer:
     def __enter__(self) -> Self:
         with on_core(self._core):
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
-        ports = [self.port] if self.http_port is None else [self.port, self.http_port]
+        ports = [*self.ports, *([self.http_port] if self.http_port else [])]
         wait_until(lambda: all(map(accepts, ports)), "the cheap server", STARTS_WITHIN_S)
         return self
 
@@ -137,11 +147,13 @@ def watch(
 
     `meanwhile` is what passes the time, of which it gets so many seconds.
     """
+    must_be_untracked()
     cpu, answered, begun = sum(map(cpu_s, pids)), server.answered, time.monotonic()
     (meanwhile or let_pass)(seconds)
     window = Window(server.answered - answered, time.monotonic() - begun, sum(map(cpu_s, pids)) - cpu)
     if not window.probes:
         raise GroundError(f"not one probe came in {seconds:g} s: the figures would mean nothing")
+    must_be_untracked()
     return window
 
 
@@ -163,6 +175,23 @@ def floor(
     if told["bad"]:
         raise GroundError(f"the floor itself failed {told['bad']} of {told['probes']} probes: the machine is too busy")
     return Window(told["probes"], told["wall"], told["us_per_probe"] * told["probes"] / 1e6)
+
+
+def must_be_untracked() -> None:
+    """Raise GroundError when the kernel's table of connections is full here: it drops packets that no prober lost."""
+    count, room = (_tracked(name) for name in ("count", "max"))
+    if count > room * TRACKED_MAX:
+        raise GroundError(
+            f"a packet filter tracks connections here and {count} of {room} are there: run as root, for a network of "
+            "the benchmark's own (unshare of util-linux, ip of iproute2), or wait two minutes and ask for less"
+        )
+
+
+def _tracked(name: str) -> int:
+    try:
+        return int(Path(f"/proc/sys/net/netfilter/nf_conntrack_{name}").read_text())
+    except FileNotFoundError:
+        return 0
 
 
 def target(number: int) -> str:

@@ -6,15 +6,20 @@ import contextlib
 import http.client
 import json
 import math
+import os
 import re
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGTERM
+from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.bench.ground import GroundError, on_core, target
+from tests.bench.ground import CheapServer, Ground, GroundError, build, on_core, target
+from tests.e2e.ports import free_port
 from tests.e2e.processes import descendants
 from tests.e2e.service import Service
 from tests.e2e.stores import Keys, write_metabase, write_whole
@@ -29,6 +34,9 @@ TIMEOUT_S = 5.0
 
 Buckets = dict[float, float]
 
+# A first round asks everybody at once, and all targets of a port share its one queue of 4,096: real ones do not.
+QUEUES = 32
+
 
 @dataclass(frozen=True)
 class Load:
@@ -39,13 +47,14 @@ class Load:
     groups: int = 0
     polite: bool = False
 
-    def keys(self, port: int) -> Keys:
-        """Return the keys of the metabase."""
-        return {f"/smtp/{number}": {"bindings": [f"{target(number)}:{port}"]} for number in range(self.resources)}
+    def keys(self, ports: Sequence[int]) -> Keys:
+        """Return the keys of the metabase, the bindings spread over the ports."""
+        numbers = range(self.resources)
+        return {f"/smtp/{n}": {"bindings": [f"{target(n)}:{ports[n % len(ports)]}"]} for n in numbers}
 
-    def write(self, store: Path, port: int) -> None:
+    def write(self, store: Path, ports: Sequence[int]) -> None:
         """Write the store."""
-        self.write_metabase(store, self.keys(port), 1)
+        self.write_metabase(store, self.keys(ports), 1)
         if self.groups:
             groups: dict[str, dict[str, Any]] = {f"g{number}": {"resources": {}} for number in range(self.groups)}
             for number in range(self.resources):
@@ -77,10 +86,24 @@ class LargeService(Service):
     ready_within_s = READY_WITHIN_S
     started_at = 0.0
 
+    ends_s = math.nan  # what its end took, on SIGTERM
+
     def start(self) -> None:
         """Start it, and remember when."""
         self.started_at = time.monotonic()
         super().start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it with patience: how long that takes is a figure here."""
+        begun = time.monotonic()
+        self.signal(SIGTERM)
+        try:
+            self.ended(READY_WITHIN_S)
+            self.ends_s = time.monotonic() - begun
+        finally:
+            super().__exit__(kind, error, trace)
 
     @property
     def port(self) -> int:
@@ -132,6 +155,18 @@ class LargeService(Service):
     def descriptors(self) -> int:
         """Count the open descriptors of all its processes."""
         return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in (self.pid, *descendants(self.pid)))
+
+
+@contextlib.contextmanager
+def many_targets(sources: Path) -> Iterator[tuple[Ground, CheapServer, Path]]:
+    """Have the programs, a server of many queues on the first core, and a folder. Raises GroundError."""
+    core = min(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory(prefix="labench-") as name:
+        folder = Path(name)
+        ground = build(sources, folder)
+        more_ports = [free_port() for _ in range(QUEUES - 1)]
+        with CheapServer(ground, folder, free_port(), core, more_ports=more_ports) as server:
+            yield ground, server, folder
 
 
 @contextlib.contextmanager

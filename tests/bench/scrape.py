@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,10 +21,9 @@ from probe.lifecycle.report import ResourceReport
 from probe.metrics import Metrics, chunks
 from probe.values import Outcome, Reason, ResourceId, State
 from tests.bench.asking import Beat
-from tests.bench.ground import CheapServer, build, cpu_s, let_pass, on_core
-from tests.bench.load import LargeService, Load, serving
+from tests.bench.ground import cpu_s, let_pass, on_core
+from tests.bench.load import LargeService, Load, many_targets, serving
 from tests.bench.sweep import RESOURCES_PER_GROUP
-from tests.e2e.ports import free_port
 
 SERIES_MAX = 100_000  # that generate_latest is given
 IDLE_S = 3.0
@@ -80,25 +78,22 @@ def measure(plan: ScrapePlan, sources: Path, tell: Callable[[str], None]) -> tup
     """Measure each size. Raises GroundError, TooLateError."""
     cores = sorted(os.sched_getaffinity(0))
     pages, slices = [], []
-    with tempfile.TemporaryDirectory(prefix="labench-") as name:
-        folder = Path(name)
-        ground = build(sources, folder)
-        with CheapServer(ground, folder, free_port(), cores[0]) as server:
-            for size in plan.sizes:
-                home = folder / str(size)
-                home.mkdir()
-                load = Load(size, plan.period_s, -(-size // RESOURCES_PER_GROUP))
-                load.write(home / "store", server.port)
-                with serving(home, cores[-1]) as service:
-                    service.wait_all_online()
-                    of_size = [_page(plan, service, size, cores[0], *page) for page in PAGES]
-                    series = list(islice(_series(service), SERIES_MAX))
-                    served = sum(1 for line in _series(service) if not line.startswith("#"))
-                for page in of_size:
-                    tell(line_of(page))
-                with on_core(cores[-1]):
-                    slices.append(_slices(size, of_size[0].cpu_s, served, series))
-                pages += of_size
+    with many_targets(sources) as (_, server, folder):
+        for size in plan.sizes:
+            home = folder / str(size)
+            home.mkdir()
+            load = Load(size, plan.period_s, -(-size // RESOURCES_PER_GROUP))
+            load.write(home / "store", server.ports)
+            with serving(home, cores[-1]) as service:
+                service.wait_all_online()
+                of_size = [_page(plan, service, size, cores[0], *page) for page in PAGES]
+                series = list(islice(_series(service), SERIES_MAX))
+                served = sum(1 for line in _series(service) if not line.startswith("#"))
+            for page in of_size:
+                tell(line_of(page))
+            with on_core(cores[-1]):
+                slices.append(_slices(size, of_size[0].cpu_s, served, series))
+            pages += of_size
     return pages, slices
 
 

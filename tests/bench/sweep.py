@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.ground import CheapServer, Ground, Window, build, floor, let_pass, watch
-from tests.bench.load import LOOP_LAG, PROBE_LAG, Buckets, LargeService, Load, difference, quantile, serving
-from tests.e2e.ports import free_port
+from tests.bench.ground import CheapServer, Ground, Window, floor, let_pass, watch
+from tests.bench.load import (
+    LOOP_LAG,
+    PROBE_LAG,
+    Buckets,
+    LargeService,
+    Load,
+    difference,
+    many_targets,
+    quantile,
+    serving,
+)
 
 RESOURCES_PER_GROUP = 100
 SAMPLES = 100  # of the open descriptors, in a window
@@ -55,21 +63,18 @@ class Size:
 def measure(plan: SweepPlan, sources: Path, tell: Callable[[str], None]) -> tuple[int, list[Size]]:
     """Return the memory of a service that watches one resource, and each size. Raises GroundError, TooLateError."""
     cores = sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory(prefix="labench-") as name:
-        folder = Path(name)
-        ground = build(sources, folder)
-        with CheapServer(ground, folder, free_port(), cores[0]) as server:
-            empty = _empty(plan, folder / "empty", server.port, cores[-1])
-            sizes = []
-            for size in plan.sizes:
-                sizes.append(_size(plan, plan.load(size), ground, server, folder / str(size), cores[-1]))
-                tell(line_of(sizes[-1], empty))
+    with many_targets(sources) as (ground, server, folder):
+        empty = _empty(plan, folder / "empty", server.ports, cores[-1])
+        sizes = []
+        for size in plan.sizes:
+            sizes.append(_size(plan, plan.load(size), ground, server, folder / str(size), cores[-1]))
+            tell(line_of(sizes[-1], empty))
         return empty, sizes
 
 
-def _empty(plan: SweepPlan, folder: Path, port: int, core: int) -> int:
+def _empty(plan: SweepPlan, folder: Path, ports: Sequence[int], core: int) -> int:
     folder.mkdir()
-    Load(1, plan.period_s).write(folder / "store", port)
+    Load(1, plan.period_s).write(folder / "store", ports)
     with serving(folder, core, *plan.options) as service:
         service.wait_ready()
         return service.resident_bytes()
@@ -77,7 +82,7 @@ def _empty(plan: SweepPlan, folder: Path, port: int, core: int) -> int:
 
 def _size(plan: SweepPlan, load: Load, ground: Ground, server: CheapServer, folder: Path, core: int) -> Size:
     folder.mkdir()
-    load.write(folder / "store", server.port)
+    load.write(folder / "store", server.ports)
     with serving(folder, core, *plan.options) as service:
         ready_s = service.wait_ready()
         service.wait_all_online()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from tests.bench.large import LargePlan, Reload, Start, measure, table
@@ -20,6 +22,15 @@ def test_the_worst_of_every_start_is_held_against_the_bar() -> None:
     assert "stall of a change: at most 0.030 s, bar 0.025 s: DOES NOT HOLD" in shown
 
 
+def test_a_start_that_fails_is_a_result() -> None:
+    """What did not start is told with its reason, beside what did, and no bar holds."""
+    good = Start(10, 0.5, 2.0, 0.01, (Reload(0.2, 0.01, 0.1),))
+    failed = Start(1, math.inf, math.inf, math.inf, (), math.inf, "the service ended with 70")
+    shown = table(LargePlan(), [good, failed])
+    assert "| 1 | the service ended with 70 |" in shown
+    assert "holds" not in shown
+
+
 @pytest.mark.skipif(not (GROUND / "bsrv.c").is_file(), reason="no benchmark sources beside the project")
 def test_a_small_store_is_started_and_changed() -> None:
     """A store of fifty bindings is ready in groups and in one, and each change of a binding comes into force."""
@@ -27,6 +38,8 @@ def test_a_small_store_is_started_and_changed() -> None:
     several, one = measure(plan, GROUND, lambda _: None)
     assert (several.groups, one.groups) == (5, 1)
     for start in (several, one):
+        assert not start.failure
         assert 0 < start.serves_s <= start.ready_s
+        assert start.ends_s > 0
         assert len(start.reloads) == 2
         assert all(each.in_force_s > 0 for each in start.reloads)
