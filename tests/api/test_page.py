@@ -80,10 +80,12 @@ async def test_every_part_is_asked_for(opened: Opener) -> None:
     waiting = [name for name in found if name.endswith(".js")]
     while waiting:
         _, _, script = await api.get(f"/page/{waiting.pop()}")
-        fresh = set(re.findall(r'from "\./([^"]+)"', script.decode())) - found
-        waiting += fresh
+        links = re.findall(r'(?:from |import\()"(?:\./|/page/)([^"]+)"', script.decode())
+        links += re.findall(r'href: "/page/([^"]+\.css)"', script.decode())
+        fresh = set(links) - found
+        waiting += [name for name in fresh if name.endswith(".js")]
         found |= fresh
-    assert found == set(PARTS)
+    assert found == {*PARTS, *VENDORED}
 
 
 async def test_a_groups_graph(opened: Opener) -> None:

@@ -9,6 +9,7 @@ const HEIGHT = 220;
 const SAMPLES_MAX = 720; // an hour, at one each time the page asks
 const COLOURS = ["--accent", "--doubt", "--online", "--pending", "--failed", "--quiet"];
 const DASHES = [[], [6, 3], [2, 3], [10, 3, 2, 3], [1, 5], [14, 4]]; // a line is told by its pattern as well
+const SPAN_S = 60; // at least so much is on the time axis
 const FRESH_MS = 30000;
 
 document.head.append(Object.assign(make("link"), { rel: "stylesheet", href: "/page/uplot-1.6.32.css" }));
@@ -106,7 +107,7 @@ function optionsOf(names, width) {
     width,
     height: HEIGHT,
     cursor: { y: false, drag: { x: false, y: false } },
-    scales: { y: { range: (_, least, most) => [0, Math.max(most, 0.001) * 1.1] } },
+    scales: { x: { range: (_, first, last) => [Math.min(first, last - SPAN_S), last] }, y: { range: (_, least, most) => [0, Math.max(most, 0.001) * 1.1] } },
     axes: [axis, { ...axis, size: 70, values: (_, splits) => splits.map(milliseconds) }],
     series: [
       { label: "at", value: (_, at) => (at === null ? "" : new Date(at * 1000).toLocaleTimeString()) },
