@@ -188,6 +188,7 @@ class Suspicion(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 News = Report | Beat | Edge | Suspicion
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encode = msgspec.msgpack.Encoder().encode
 _commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
 _news: msgspec.msgpack.Decoder[News] = msgspec.msgpack.Decoder(News)
@@ -232,7 +233,7 @@ def read_command(body: bytes) -> Command:
     """Read what the main process said. Raises Garbage."""
     try:
         return _commands.decode(body)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise Garbage(str(error)) from error
 
 
@@ -240,5 +241,5 @@ def read_news(body: bytes) -> News:
     """Read what a worker said. Raises Garbage."""
     try:
         return _news.decode(body)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise Garbage(str(error)) from error

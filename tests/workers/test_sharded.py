@@ -1,0 +1,406 @@
+"""The monitors of several processes seen as one: the same answers as of one process, whatever becomes of a worker."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bindings.model import Resource
+from probe.environment import Gone
+from probe.lifecycle.events import Trigger
+from probe.monitor.contract import Watching
+from probe.monitor.plan import Plans
+from probe.values import Incarnation, Outcome, Reason, ResourceId, Stage, Verdict
+from probe.workers.shard import GONE_S, HUNG_S, RESTART_S
+from probe.workers.sharded import EACH_MIN, shard_of
+from tests.monitor.rig import FIRST, Rig, plan_of, virtual_server
+from tests.monitor.rig import simulate as simulate_one
+from tests.sim.servers import Fault, Server
+from tests.workers.rig import WorkersRig, simulate
+
+SECOND = Incarnation(2)
+MANY = 2 * EACH_MIN
+
+
+def serve(rig: WorkersRig, count: int, **properties: object) -> list[Server]:
+    """Serve SMTP on so many ports and watch each as `sN`."""
+    servers = []
+    for number in range(count):
+        servers.append(rig.machine.serve("smtp", ("127.0.0.1", 1000 + number)))
+        rig.monitors.watch(rig.plan(f"s{number}", f"127.0.0.1:{1000 + number}", **properties), FIRST, True)
+    return servers
+
+
+def id_of(name: str) -> ResourceId:
+    """Name a resource of these tests."""
+    return ResourceId("default", name)
+
+
+def on_worker(rig: WorkersRig, number: int) -> list[str]:
+    """Name what the worker of that number watches by now."""
+    prober = rig.crews[number].prober
+    assert prober is not None
+    return [watched.id.name for watched in prober._by_serial.values()]
+
+
+def test_the_shard_of_a_resource_never_changes() -> None:
+    """The same resource has the same worker in every run and every version; all workers get about as many."""
+    assert [shard_of(ResourceId("default", f"smtp-{number}"), 4) for number in range(8)] == [0, 2, 0, 2, 1, 3, 1, 3]
+    counted = [0] * 7
+    for number in range(7000):
+        counted[shard_of(ResourceId(f"g{number % 5}", f"r{number}"), 7)] += 1
+    assert min(counted) > 850
+    assert max(counted) < 1150
+
+
+def test_a_few_are_one_workers() -> None:
+    """As long as there are few, one worker has them all, and no other process is started."""
+
+    async def body(rig: WorkersRig) -> None:
+        serve(rig, MANY - 1)
+        await rig.until(1)
+        assert len(rig.crews) == 1
+        assert len(on_worker(rig, 0)) == MANY - 1
+        assert rig.metrics.workers == {"starting": 0, "running": 1, "gone": 0}
+
+    simulate(body)
+
+
+def test_many_are_spread_and_none_is_lost() -> None:
+    """With enough for every worker each has its share; all are read, each is counted, nothing is posted."""
+
+    async def body(rig: WorkersRig) -> None:
+        servers = serve(rig, MANY + 20)
+        assert not rig.monitors.first_round_done
+        await rig.until(1)
+        shares = [set(on_worker(rig, 0)), set(on_worker(rig, 1))]
+        assert not shares[0] & shares[1]
+        assert shares[0] | shares[1] == {f"s{number}" for number in range(MANY + 20)}
+        assert min(map(len, shares)) > 10
+        assert rig.monitors.first_round_done
+        await rig.until(35.5)
+        for number in range(MANY + 20):
+            reading = rig.reading(f"s{number}")
+            assert (reading.alive, reading.outcome, reading.stale(rig.loop.time())) == (True, Outcome.ALIVE, False)
+            rig.monitors.unwatch(id_of(f"s{number}"))
+        await rig.until(36.5)
+        for number, server in enumerate(servers):
+            assert rig.attempts(f"s{number}") == server.total >= 4
+        assert sum(rig.metrics.probe_lag.counts) == sum(server.total for server in servers)
+        assert sum(rig.metrics.stages["smtp", Stage.BANNER].counts) == sum(server.total for server in servers)
+        assert rig.posted == []
+
+    simulate(body)
+
+
+def test_an_edge_is_posted_at_once_and_once() -> None:
+    """S64: a refused connection is posted in the moment it is found, behind its reading; then no more."""
+
+    async def body(rig: WorkersRig) -> None:
+        servers = serve(rig, MANY)
+        await rig.until(15)
+        servers[3].fault = Fault.REFUSE
+        rig.monitors.verify(id_of("s3"), Trigger.KERNEL, at=rig.loop.time())
+        await rig.until(15.02)
+        assert rig.edges == [("s3", False, "listener_gone")]
+        assert rig.posted[0].trigger is Trigger.KERNEL
+        assert rig.posted[0].seen_at == pytest.approx(15)
+        reading = rig.reading("s3")
+        assert (reading.alive, reading.verdict.reason) == (False, Reason.CONNECT_REFUSED)
+        await rig.until(60)
+        assert len(rig.posted) == 1
+        failed = rig.metrics.resources[id_of("s3")].failures[Stage.CONNECT, Reason.CONNECT_REFUSED]
+        assert failed >= 4
+        assert len(rig.monitors.evidence.transcripts(id_of("s3"))) == 1
+
+    simulate(body)
+
+
+def life(rig: Rig | WorkersRig, monitors: Watching) -> Callable[[], Awaitable[list[object]]]:
+    """A story of failures, doubts and returns; gives what was posted and suspected of it."""
+
+    async def run() -> list[object]:
+        servers = []
+        for number in range(MANY):
+            servers.append(rig.machine.serve("smtp", ("127.0.0.1", 1000 + number)))
+            asked = virtual_server(f"127.0.0.1:{1000 + number}", fall=1 + number % 3, rise=1 + number % 2)
+            monitors.watch(plan_of(rig.environment, asked, f"s{number}"), FIRST, True)
+        await rig.until(12)
+        for server, fault in zip(servers, (Fault.REFUSE, Fault.SILENT, Fault.REFUSE, Fault.SILENT), strict=False):
+            server.fault = fault
+        await rig.until(60)
+        for server in servers[:3]:
+            server.fault = Fault.NONE
+        await rig.until(100)
+        posted = sorted((event.id.name, event.alive, event.verdict.reason) for event in rig.posted)
+        return [posted, sorted(event.id.name for event in rig.suspected)]
+
+    return run
+
+
+def test_the_same_story_is_told_as_by_one_process() -> None:
+    """S31, S32, S64: what is posted and suspected with two workers is what is posted without any."""
+    stories: list[list[object]] = []
+
+    async def one(rig: Rig) -> None:
+        stories.append(await life(rig, rig.monitors)())
+
+    async def several(rig: WorkersRig) -> None:
+        stories.append(await life(rig, rig.monitors)())
+
+    simulate_one(one)
+    simulate(several)
+    assert stories[0] == stories[1]
+    assert len(stories[0][0]) == 7  # type: ignore[arg-type]  # four fail, three return
+
+
+def test_a_dead_worker_costs_no_reading_and_no_alarm() -> None:
+    """A worker that is killed: its readings stay, nothing is posted, the next one goes on; no counter falls."""
+
+    async def body(rig: WorkersRig) -> None:
+        serve(rig, MANY)
+        await rig.until(25)
+        before = {f"s{number}": rig.attempts(f"s{number}") for number in range(MANY)}
+        mine = on_worker(rig, 0)
+        rig.crews[0].signal_group(signal.SIGKILL)
+        await rig.until(25.1)
+        assert rig.metrics.workers == {"starting": 0, "running": 1, "gone": 1}
+        assert all(rig.reading(name).outcome is Outcome.ALIVE for name in before)
+        await rig.until(26)
+        assert rig.metrics.workers == {"starting": 0, "running": 2, "gone": 0}
+        assert rig.metrics.worker_restarts_total == 1
+        assert sorted(on_worker(rig, 2)) == sorted(mine)
+        assert all(rig.attempts(name) >= before[name] for name in before)
+        assert all(rig.attempts(name) > before[name] for name in mine)
+        assert rig.posted == []
+        assert rig.monitors.fault == ""
+
+    simulate(body)
+
+
+def test_a_failure_found_after_a_death_is_told_with_the_level_believed() -> None:
+    """What dies while its worker is away is found by the next one: one edge, since alive was believed."""
+
+    async def body(rig: WorkersRig) -> None:
+        servers = serve(rig, MANY)
+        await rig.until(5)
+        name = on_worker(rig, 1)[0]
+        rig.crews[1].signal_group(signal.SIGKILL)
+        servers[int(name[1:])].fault = Fault.REFUSE
+        await rig.until(7)
+        assert rig.edges == [(name, False, "connect_refused")]
+        dead = on_worker(rig, 2)
+        assert name in dead
+        rig.crews[2].signal_group(signal.SIGKILL)  # and again: it is known to be dead by now
+        await rig.until(15)
+        assert len(rig.edges) == 1
+        assert rig.reading(name).alive is False
+
+    simulate(body)
+
+
+def test_while_a_worker_is_away_its_readings_grow_stale_and_we_unfit() -> None:
+    """S66: a worker cannot be started: after the ordinary time its readings are stale, and we say that we are unfit."""
+
+    async def body(rig: WorkersRig) -> None:
+        serve(rig, MANY)
+        await rig.until(5)
+        mine, others = on_worker(rig, 0), on_worker(rig, 1)
+        rig.refuse_starts = 7
+        rig.crews[0].signal_group(signal.SIGKILL)
+        await rig.until(5 + GONE_S - 1)
+        assert rig.monitors.fault == ""
+        await rig.until(5 + GONE_S + 3)
+        assert rig.monitors.fault.startswith("worker 1 of ours has been away for 1")
+        assert "it cannot be started: Too many open files" in rig.monitors.fault
+        await rig.until(50)  # three periods of 10 s and 5 s
+        assert all(rig.reading(name).stale(rig.loop.time()) for name in mine)
+        assert not any(rig.reading(name).stale(rig.loop.time()) for name in others)
+        assert rig.posted == []
+        await rig.until(90)
+        assert rig.monitors.fault == ""
+        assert not any(rig.reading(name).stale(rig.loop.time()) for name in mine)
+
+    simulate(body)
+
+
+def test_a_worker_that_hangs_is_killed_and_replaced() -> None:
+    """A worker that says nothing is killed after a while; nothing is told of its services."""
+
+    async def body(rig: WorkersRig) -> None:
+        serve(rig, MANY)
+        await rig.until(5)
+        rig.crews[0].freeze()
+        await rig.until(5 + HUNG_S - 1)
+        assert rig.crews[0].running
+        await rig.until(5 + HUNG_S + 3)
+        assert not rig.crews[0].running
+        assert len(rig.crews) == 3
+        assert rig.metrics.workers["running"] == 2
+        assert rig.posted == []
+
+    simulate(body)
+
+
+def test_our_own_pause_kills_no_worker() -> None:
+    """A pause of the main process is no silence of the workers'."""
+
+    async def body(rig: WorkersRig) -> None:
+        serve(rig, MANY)
+        await rig.until(5)
+        rig.loop.stall(5 * HUNG_S)
+        await rig.until(rig.loop.time() + 3)
+        assert len(rig.crews) == 2
+        assert all(crew.running for crew in rig.crews)
+
+    simulate(body)
+
+
+def test_garbage_from_a_worker_is_its_end_alone() -> None:
+    """What a worker says and we do not understand ends that worker; another one is started in its place."""
+
+    async def body(rig: WorkersRig) -> None:
+        serve(rig, MANY)
+        await rig.until(5)
+        rig.crews[1].theirs.send(b"\x00\x00\x00\x03abc")
+        await rig.until(7)
+        assert not rig.crews[1].running
+        assert len(rig.crews) == 3
+        assert rig.posted == []
+
+    simulate(body)
+
+
+def test_an_unwatched_resource_is_asked_no_more_and_counted_to_the_end() -> None:
+    """S68: after unwatch no check; what the worker counted last is still added; what comes later is dropped."""
+
+    async def body(rig: WorkersRig) -> None:
+        servers = serve(rig, MANY)
+        await rig.until(25.05)
+        rig.monitors.unwatch(id_of("s0"))
+        rig.monitors.unwatch(id_of("s0"))
+        assert rig.monitors.reading(id_of("s0")) is None
+        assert rig.monitors.plan(id_of("s0")) is None
+        assert id_of("s0") not in rig.monitors.ids()
+        await rig.until(26)
+        total = servers[0].total
+        assert rig.attempts("s0") == total
+        await rig.until(60)
+        assert servers[0].total == total
+        assert all(not shard.ending for shard in rig.monitors._shards)
+
+    simulate(body)
+
+
+def test_another_incarnation_begins_anew() -> None:
+    """S66: a new incarnation has no reading until its first check, and edges carry it; the same one goes on."""
+
+    async def body(rig: WorkersRig) -> None:
+        servers = serve(rig, MANY)
+        await rig.until(5)
+        plan = rig.monitors.plan(id_of("s1"))
+        assert plan is not None
+        rounds = rig.reading("s1").rounds
+        rig.monitors.watch(plan, FIRST, True)
+        assert rig.reading("s1").rounds == rounds
+        rig.monitors.watch(plan, SECOND, None, True)
+        assert rig.monitors.reading(id_of("s1")) is None
+        await rig.until(6)
+        assert [(event.incarnation, event.alive) for event in rig.posted] == [(SECOND, True)]
+        servers[1].fault = Fault.REFUSE
+        await rig.until(20)
+        assert [event.incarnation for event in rig.posted] == [SECOND, SECOND]
+
+    simulate(body)
+
+
+def test_the_cores_belief_is_taken_over() -> None:
+    """What the core says of the level stands at once, also against an older reading that is on its way."""
+
+    async def body(rig: WorkersRig) -> None:
+        servers = serve(rig, MANY)
+        servers[2].fault = Fault.REFUSE
+        await rig.until(15)
+        plan = rig.monitors.plan(id_of("s2"))
+        assert plan is not None
+        assert rig.reading("s2").alive is False
+        rig.monitors.watch(plan, FIRST, True)
+        assert rig.reading("s2").alive is True
+        await rig.until(30)
+        assert rig.edges == [("s2", False, "connect_refused")] * 2
+
+    simulate(body)
+
+
+def test_a_changed_plan_is_asked_and_its_reading_stays() -> None:
+    """A reload: the reading stays until the new binding has answered, places follow the plan."""
+
+    async def body(rig: WorkersRig) -> None:
+        serve(rig, MANY)
+        await rig.until(5)
+        rig.machine.serve("smtp", ("127.0.0.1", 2000))
+        before = rig.reading("s4")
+        plan = rig.plan("s4", "127.0.0.1:2000", poll_interval_s=2.0)
+        rig.monitors.replan(plan)
+        assert rig.reading("s4").result == before.result
+        assert rig.reading("s4").fresh_s == plan.fresh_s
+        assert rig.monitors.places.at(("127.0.0.1", 2000)) == (id_of("s4"),)
+        assert rig.monitors.places.candidates(Gone("0.0.0.0", 1004)) == ()
+        await rig.until(10)
+        assert rig.reading("s4").address == "127.0.0.1:2000"
+        assert rig.reading("s4").result.target is plan.targets[0]
+        assert rig.posted == []
+
+    simulate(body)
+
+
+def test_what_is_looked_at_stays_here() -> None:
+    """A look is made by the main process, beside the workers; as a conversation it moves to one, and back."""
+
+    async def body(rig: WorkersRig) -> None:
+        async def look() -> Verdict:
+            return Verdict(Reason.MATCHED, "all is well")
+
+        looked = Plans(rig.environment).plan_look(Resource(group="default", name="disk", type="physical-disk"), look)
+        rig.monitors.watch(looked, FIRST, True)
+        await rig.until(1)
+        assert rig.crews == []
+        assert rig.reading("disk").verdict.evidence == "all is well"
+        assert rig.monitors.ids() == (looked.id,)
+        assert rig.monitors.plan(looked.id) is looked
+        rig.machine.serve("smtp", ("127.0.0.1", 25))
+        asked = rig.plan("disk", "127.0.0.1:25")
+        rig.monitors.replan(asked)
+        await rig.until(2)
+        assert on_worker(rig, 0) == ["disk"]
+        assert rig.reading("disk").address == "127.0.0.1:25"
+        rig.monitors.replan(looked)
+        await rig.until(3)
+        assert on_worker(rig, 0) == []
+        assert rig.reading("disk").verdict.evidence == "all is well"
+        rig.monitors.unwatch(looked.id)
+        assert rig.monitors.ids() == ()
+
+    simulate(body)
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_the_end_leaves_nobody(deaf: bool) -> None:
+    """Workers end with their channel; one that does not is killed. Nothing is started again."""
+
+    async def body(rig: WorkersRig) -> None:
+        serve(rig, MANY)
+        await rig.until(5)
+        if deaf:
+            rig.crews[0].freeze()
+        await rig.monitors.close()
+        assert [crew.exit_text for crew in rig.crews] == [
+            "killed by SIGKILL" if deaf else "exit status 0",
+            "exit status 0",
+        ]
+        await rig.until(5 + 100 * RESTART_S)
+        assert len(rig.crews) == 2
+
+    simulate(body)
