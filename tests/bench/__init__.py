@@ -1,1 +1,1 @@
-"""Benchmarks, run by hand: `python -m tests.bench probes`. They print figures and ratios; they are no tests."""
+"""Benchmarks, run by hand: `python -m tests.bench --help`. They print figures and ratios; they are no tests."""
