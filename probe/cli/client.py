@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -62,8 +63,11 @@ class Client:
         if reset or isinstance(error, aiohttp.ServerDisconnectedError):
             plain = "hung up without an answer; if it speaks TLS, write https:// in the URL"
             return Unreachable(f"{self._url} {plain if self._url.startswith('http:') else HUNG_UP}")
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Unreachable(f"cannot reach {self._url}: {safe(reason)}; is looksalive running there?")
+        number = getattr(error, "errno", None) or 0  # what the resolver says has a negative one, and words of its own
+        reason = (os.strerror(number) if number > 0 else getattr(error, "strerror", None)) or str(error)
+        return Unreachable(
+            f"cannot reach {self._url}: {safe(reason or type(error).__name__)}; is looksalive running there?"
+        )
 
     async def _talk(
         self,

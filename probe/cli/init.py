@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 from probe.cli.arguments import EXIT_FAILED, EXIT_OK
 from probe.cli.output import Style, complain, plural, print_json, safe
 from probe.cli.session import add_colour_flag
+from probe.cli.settings import DEFAULT_STORE, STORE_FILES
 
 if TYPE_CHECKING:
     from probe.cli.listeners import Listener, Speech
     from probe.environment import Environment
     from probe.values import Verdict
 
-DEFAULT_STORE = "store"
 ASK_S = 1.5  # for one question; a server that is slower is found by its port and asked again
 PORTS_MAX = 200
 PORTS_AT_ONCE = 8
-STORE_FILES = ("metabase.json", "cluster.json")
 ANY_STATUS = "any"
 GREETED = ("matched", "banner_mismatch")
 GOT = ", got "  # in the evidence of a mismatch: behind it, the greeting
@@ -228,7 +227,8 @@ def _tell(
     if not found:
         complain("init", "no mail or web server answers on this machine; looksalive demo brings some of its own")
     elif written:
-        print(f"\nwritten: {store / STORE_FILES[0]}\nnext:    looksalive run --store {store}")
+        told = "" if store == DEFAULT_STORE else f" --store {store}"
+        print(f"\nwritten: {store / STORE_FILES[0]}\nnext:    looksalive run{told}")
     else:
         print(json.dumps(document, indent=2))
 

@@ -7,20 +7,25 @@ import os
 import signal
 import sys
 
-from probe.cli.settings import add_run_flags, default_state_dir, settings_of, told
+from probe.cli.settings import add_run_flags, default_state_dir, settings_of, store_here, told
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `run`, from the table in settings.py."""
-    add_run_flags(parser)
+    add_run_flags(
+        parser, store_help="folder with metabase.json and, if wanted, cluster.json (store, where init writes it)"
+    )
 
 
 def execute(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     """Settle the folders, fill in the defaults and run until told to end."""
     values = told(arguments, os.environ, parser)
-    store = values["store"]
+    store = values["store"] or store_here()
     if store is None:
-        parser.error("--store DIR is missing (or set LOOKSALIVE_STORE); looksalive demo needs none")
+        parser.error(
+            "--store DIR is missing (or set LOOKSALIVE_STORE); "
+            "looksalive init makes one of what listens here, looksalive demo needs none"
+        )
     try:
         state_dir = values["state_dir"] or default_state_dir(store, os.environ)
     except RuntimeError:

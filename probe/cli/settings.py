@@ -33,6 +33,8 @@ from probe.directory.settings import NO_DIRECTORY, DirectorySettings
 from probe.notify.settings import NO_WEBHOOK, WebhookSettings
 
 DEFAULT_LISTEN = "127.0.0.1:9810"
+DEFAULT_STORE = Path("store")
+STORE_FILES = ("metabase.json", "cluster.json")
 WATCHDOG_S = 60
 HISTORY_BYTES_MAX = 256 * 1024 * 1024
 HISTORY_AGE_MAX_S = 30 * 86_400.0
@@ -238,6 +240,11 @@ def directory_of(values: Mapping[str, Any]) -> DirectorySettings:
     password_file, ca_file = (None if path is None else str(path) for path in files)
     starttls = values["directory_starttls"] == "required"
     return DirectorySettings(values["directory"], values["directory_bind_dn"], password_file, ca_file, starttls)
+
+
+def store_here() -> Path | None:
+    """Find the store that `looksalive init` writes unless told otherwise; None when there is none."""
+    return next((DEFAULT_STORE for name in STORE_FILES if (DEFAULT_STORE / name).is_file()), None)
 
 
 def state_home(variables: Mapping[str, str]) -> Path:

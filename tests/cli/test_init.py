@@ -15,6 +15,7 @@ import pytest
 from probe.cli import main
 from probe.cli.arguments import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from probe.cli.init import PORTS_AT_ONCE
+from probe.cli.settings import store_here
 
 
 @contextmanager
@@ -134,3 +135,18 @@ def test_bad_usage(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What is no port is named."""
     assert main(["init", "--port", port]) == EXIT_USAGE
     assert "looksalive init: --port: " in capsys.readouterr().err
+
+
+def test_run_needs_no_word_about_the_store_of_init(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What init writes unless told otherwise is what run takes unless told otherwise, from the same folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LOOKSALIVE_STORE", raising=False)
+    assert store_here() is None
+    assert main(["run"]) == EXIT_USAGE
+    assert "looksalive init makes one" in capsys.readouterr().err
+    with saying(b"220 here\r\n") as port:
+        assert main(["init", "--port", str(port)]) == EXIT_OK
+    assert capsys.readouterr().out.endswith("next:    looksalive run\n")
+    assert store_here() == Path("store")
