@@ -144,7 +144,7 @@ def write_monitrc(pair: Pair) -> Path:
 
 
 def test_monit_restarts_what_depends_and_accuses_none_of_it(pair: Pair) -> None:
-    """`depends on`: with the store its dependent is restarted; while it is away that is stopped, and no test of it fails."""
+    """`depends on`: a dependent is restarted with its store, stopped while that is away, and no test of it fails."""
     control = write_monitrc(pair)
 
     def log() -> str:
