@@ -39,7 +39,7 @@ READY = {
     "#/": "document.querySelectorAll('.box[data-state]').length === 6",
     "#/plan/kill/evs1/store": "document.querySelector('.plan')",
 }
-VIEWS = ("#/", "#/resource/evs1/smtp", "#/events", "#/plan/kill/evs1/store", "#/create")
+VIEWS = ("#/", "#/resource/evs1/smtp", "#/events", "#/plan/kill/evs1/store", "#/create", "#/wall")
 
 
 class Kept(StaticService):
@@ -198,7 +198,7 @@ _FAINT = """(() => {
   };
   const words = ".word, .owner, .evidence, .reason, .cause, .quiet, .blame p, h2, h3, a, button, dt, dd";
   return [...document.querySelectorAll(words)]
-    .filter((each) => each.innerText && !each.closest("svg, .none, :disabled"))
+    .filter((each) => each.innerText && !each.closest("svg, :disabled"))
     .map((each) => {
       const [one, other] = [light(parts(getComputedStyle(each).color)), light(ground(each))].sort((a, b) => b - a);
       return [(one + 0.05) / (other + 0.05), each.className, each.innerText];
