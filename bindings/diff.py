@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from bindings.model import Group, Resource, Store
+from bindings.model import Group, Store, VirtualServer
 from bindings.parse import virtual_server_of
 
 ResourceKey = tuple[str, str]  # (group, name)
@@ -61,28 +61,30 @@ def diff_stores(old: Store | None, new: Store) -> StoreDiff:
 def _only_in(groups: Mapping[str, Group], others: Mapping[str, Group]) -> Iterator[ResourceKey]:
     for group in groups.values():
         other = others[group.name].resources if group.name in others else {}
+        if other is group.resources:
+            continue
         for name in group.resources:
             if name not in other:
                 yield group.name, name
 
 
 def _changes(old: Store, new: Store) -> Iterator[Change]:
+    servers, before_servers = new.virtual_servers, old.virtual_servers
+    served_anew = {key for key in {**before_servers, **servers} if _differ(before_servers.get(key), servers.get(key))}
     for group in new.groups.values():
+        if not served_anew and old.groups.get(group.name) is group:
+            continue
         before = old.groups[group.name].resources if group.name in old.groups else {}
         for name, resource in group.resources.items():
             was = before.get(name)
             if was is None:
                 continue
             entry = was is not resource and was != resource
-            served = _server_changed(was, old, resource, new)
+            key = virtual_server_of(resource)
+            served = key in served_anew or (was is not resource and virtual_server_of(was) != key)
             if entry or served:
                 yield Change((group.name, name), entry, served)
 
 
-def _server_changed(was: Resource, old: Store, resource: Resource, new: Store) -> bool:
-    key = virtual_server_of(resource)
-    if was is not resource and virtual_server_of(was) != key:
-        return True
-    server_before = old.virtual_servers.get(key) if key else None
-    server = new.virtual_servers.get(key) if key else None
-    return server_before is not server and server_before != server
+def _differ(one: VirtualServer | None, other: VirtualServer | None) -> bool:
+    return one is not other and one != other

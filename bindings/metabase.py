@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -20,6 +20,7 @@ from bindings.mistakes import Mistakes, kind_of, plain, shown
 from bindings.model import PROTOCOLS, Binding, IpSecurity, Protocol, Tls, VirtualServer
 from bindings.properties import DEFAULT_RULES, MERGED, PROTOCOLS_OF, RULES, VOLATILE
 from bindings.rules import Rule, Whole
+from bindings.splice import changed_piece
 from bindings.syntax import (
     Pieces,
     decode_pieces,
@@ -29,6 +30,7 @@ from bindings.syntax import (
     names_written,
     note_duplicates,
 )
+from bindings.watch import METABASE_FILE
 
 SCHEMA_VERSION = 1
 REVISION = Whole(0, 2**53 - 1)
@@ -54,6 +56,8 @@ class Metabase:
     revision: int = 0
     keys: Pieces = field(default_factory=dict)
     servers: dict[str, VirtualServer] = field(default_factory=dict)
+    text: bytes | msgspec.Raw = b""  # of all keys
+    changed: str | None = None  # the one virtual server that is not as in the reading before, if that is certain
 
 
 EMPTY = Metabase()
@@ -69,6 +73,9 @@ def read_metabase(data: bytes, mistakes: Mistakes, before: Metabase = EMPTY) -> 
     if top is None:
         return None
     revision = read_header(top, TOP_NAMES, mistakes)
+    edited = _read_edit(data, top, before)
+    if edited is not None:
+        return replace(edited, revision=revision)
     keys = decode_pieces(top["keys"], "keys and their properties", mistakes, "keys") if "keys" in top else None
     if keys is None:
         if "keys" not in top:
@@ -78,7 +85,28 @@ def read_metabase(data: bytes, mistakes: Mistakes, before: Metabase = EMPTY) -> 
     servers = reading.servers()
     if names_written(data) != len(top) + len(keys) + reading.names:
         note_duplicates(data, mistakes, 2)
-    return Metabase(revision, keys, servers)
+    return Metabase(revision, keys, servers, top["keys"])
+
+
+def _read_edit(data: bytes, top: Pieces, before: Metabase) -> Metabase | None:
+    """Read the text where it differs from the reading before in one virtual server alone, which is sound.
+
+    None where that is not certain: the whole text is read then, and tells its mistakes.
+    """
+    text = top.get("keys")
+    if text is None or not before.text or names_written(data) - names_written(text) != len(top):
+        return None
+    found = changed_piece(bytes(before.text), before.keys, bytes(text))
+    if found is None or not is_virtual_server(found[0]):
+        return None
+    key, piece = found
+    mistakes = Mistakes(METABASE_FILE)
+    some = {name: before.keys[name] for name in _DEFAULTS if name in before.keys} | {key: piece}
+    reading = _Reading(some, before, mistakes)
+    servers = reading.servers()
+    if mistakes.count or reading.names != sum(map(names_written, some.values())):
+        return None
+    return Metabase(0, {**before.keys, key: piece}, {**before.servers, **servers}, text, key)
 
 
 def read_header(top: Pieces, names: tuple[str, ...], mistakes: Mistakes) -> int:

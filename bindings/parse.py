@@ -55,14 +55,24 @@ def read_store(metabase: bytes | None, cluster: bytes | None, before: Reading | 
     groups: Cluster | None = old_cluster if same_cluster else NO_CLUSTER
     if cluster is not None and not same_cluster:
         groups = read_cluster(cluster, in_cluster, old_cluster)
-    store = None
-    if groups is not None:
+    store = _edited(before, servers) if before is not None and same_cluster and not same_metabase else None
+    if store is None and groups is not None:
         joining = _Joining(servers, groups, before.store if before else None, in_cluster)
         store = joining.store(cluster_changed=not same_cluster)
     problems = [*in_metabase.summary(), *in_cluster.summary()]
     if problems or servers is None or groups is None or store is None:
         raise StoreError(problems)
     return Reading(store, servers, groups, (metabase, cluster))
+
+
+def _edited(before: Reading, metabase: Metabase | None) -> Store | None:
+    """Make the store anew where one virtual server has changed and the resources have not; None where they may have."""
+    if metabase is None or metabase.changed is None:
+        return None
+    was, server = before.metabase.servers[metabase.changed], metabase.servers[metabase.changed]
+    if was.auto_start != server.auto_start:
+        return None
+    return replace(before.store, metabase_revision=metabase.revision, virtual_servers=metabase.servers)
 
 
 def virtual_server_of(resource: Resource) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bindings.addresses import WILDCARDS, rejects
-from bindings.model import Resource, Store, StoreProblem
+from bindings.model import Resource, Store, StoreProblem, VirtualServer
 from bindings.parse import virtual_server_of
 from probe.checks import check_for
 from probe.checks.pattern import Pattern
@@ -67,14 +67,33 @@ def check_store(store: Store, kinds: Mapping[str, ControllerKind]) -> list[Store
             problems += _check_access(store, resource)
     problems += _check_singles(store)
     for server in store.virtual_servers.values():
-        if server.body_match is None:
-            continue
-        try:
-            Pattern(server.body_match)
-        except ValueError as error:
-            pointer = f"/keys/{server.key.replace('/', '~1')}/body_match"
-            problems.append(StoreProblem(METABASE, pointer, f"{server.key}: body_match", str(error)))
+        problems += _check_pattern(server)
     return problems
+
+
+def check_served(
+    store: Store, kinds: Mapping[str, ControllerKind], ids: Iterable[tuple[str, str]]
+) -> list[StoreProblem]:
+    """List the mistakes of a store that had none before these resources' virtual servers were changed."""
+    problems: list[StoreProblem] = []
+    for group, name in ids:
+        resource = store.groups[group].resources[name]
+        if not resource.implied:
+            problems += _check_resource(store, resource, kinds)
+        problems += _check_access(store, resource)
+        server = store.virtual_servers.get(virtual_server_of(resource) or "")
+        problems += () if server is None else _check_pattern(server)
+    return list(dict.fromkeys(problems))
+
+
+def _check_pattern(server: VirtualServer) -> Iterator[StoreProblem]:
+    if server.body_match is None:
+        return
+    try:
+        Pattern(server.body_match)
+    except ValueError as error:
+        pointer = f"/keys/{server.key.replace('/', '~1')}/body_match"
+        yield StoreProblem(METABASE, pointer, f"{server.key}: body_match", str(error))
 
 
 def _check_singles(store: Store) -> Iterator[StoreProblem]:

@@ -166,7 +166,9 @@ class Inventory:
             good = False
             self._stamp = await asyncio.to_thread(self._read_stamp)
             try:
-                await self._change(runtime, await asyncio.to_thread(load_checked, self.folder, self._kinds))
+                await self._change(
+                    runtime, await asyncio.to_thread(load_checked, self.folder, self._kinds, self._loaded)
+                )
                 good = True
             except StoreError as error:
                 for problem in error.problems:
@@ -185,18 +187,18 @@ class Inventory:
 
     async def _change(self, runtime: Runtime, loaded: Loaded) -> None:
         before = self.loaded
-        diff = diff_stores(before.store, loaded.store)
+        diff = diff_stores(before.store, loaded.store) if loaded.diff is None else loaded.diff
         changed = [ResourceId(*change.id) for change in diff.changed]
-        changed_ids = set(changed)
         removed = [ResourceId(*id) for id in diff.removed]
         addressed_anew = readdressed(before.store, loaded.store, diff)
 
         def take_over() -> None:
             self._loaded = loaded
             self._plans.forget_files()
-            for id in list(self._made):
-                if id in changed_ids or id.group in addressed_anew or id not in runtime.world.records:
-                    del self._made[id]
+            for id in (*changed, *removed):
+                self._made.pop(id, None)
+            for id in [id for id in self._made if id.group in addressed_anew] if addressed_anew else ():
+                del self._made[id]
 
         try:
             added = [ResourceId(*id) for id in diff.added]
@@ -239,7 +241,8 @@ class Inventory:
         removed: Sequence[ResourceId],
         take_over: Callable[[], None] | None = None,
     ) -> None:
-        wished = dict(self.desired.items())
+        comes = added or any(record.removing for id in changed if (record := runtime.world.records.get(id)))
+        wished = dict(self.desired.items()) if comes else {}  # by nobody else is it asked for
         maintenance_of = self._maintenance_of
         await tell(
             runtime, loaded, changed, added, removed, wished=wished, maintenance_of=maintenance_of, take_over=take_over

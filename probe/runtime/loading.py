@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bindings.diff import StoreDiff
+from bindings.diff import StoreDiff, diff_stores
 from bindings.model import Resource, Store, VirtualServer
 from bindings.parse import StoreError, virtual_server_of
 from bindings.store import StoreFolder
 from probe.lifecycle.spec import Spec
 from probe.resources import TYPES, ControllerKind, check_store, spec_of
+from probe.resources.checking import check_served
 from probe.values import ResourceId
 
 
@@ -20,6 +21,7 @@ class Loaded:
 
     store: Store
     kinds: Mapping[str, ControllerKind]
+    diff: StoreDiff | None = None  # from what it was loaded to replace
 
     def resource(self, id: ResourceId) -> Resource | None:
         """Return the resource as configured, or None when the store lacks it."""
@@ -39,13 +41,20 @@ class Loaded:
         return spec_of(self.store.groups[id.group].resources[id.name], self.kinds)
 
 
-def load_checked(folder: StoreFolder, kinds: Mapping[str, ControllerKind]) -> Loaded:
-    """Read and check a store folder. Raises StoreError with every mistake of both kinds."""
+def load_checked(folder: StoreFolder, kinds: Mapping[str, ControllerKind], before: Loaded | None = None) -> Loaded:
+    """Read and check a store folder. Raises StoreError with every mistake of both kinds.
+
+    What has not changed since `before` is not checked again.
+    """
     store = folder.load()
-    problems = check_store(store, kinds)
+    diff = None if before is None else diff_stores(before.store, store)
+    if before is None or diff is None or store.groups is not before.store.groups:
+        problems = check_store(store, kinds)
+    else:
+        problems = check_served(store, kinds, [change.id for change in diff.changed])
     if problems:
         raise StoreError(tuple(problems))
-    return Loaded(store, kinds)
+    return Loaded(store, kinds, diff)
 
 
 def readdressed(before: Store, after: Store, diff: StoreDiff) -> set[str]:
