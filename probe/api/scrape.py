@@ -15,5 +15,5 @@ async def scrape(request: web.Request) -> web.StreamResponse:
     """Answer with every series."""
     api = request.app[API]
     with api.scrapes.taken():
-        slices = (piece.encode() for piece in chunks(api.metrics, api.service.resources()))
+        slices = (piece.encode() for piece in chunks(api.metrics, api.service.levels()))
         return await stream_reply(request, slices, CONTENT_TYPE)

@@ -9,7 +9,7 @@ from probe.directory.changes import Done
 from probe.directory.report import DirectoryReport
 from probe.history.past import Past
 from probe.lifecycle.foretell import PlanReport
-from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
+from probe.lifecycle.report import EventReport, GroupReport, LevelReport, OperationReport, Refusal, ResourceReport
 from probe.monitor.transcript import Transcript
 from probe.resources.changes import Change, Present
 from probe.values import ResourceId
@@ -62,6 +62,9 @@ class Service(Protocol):
     def resource(self, id: ResourceId) -> ResourceReport | None: ...
     def resources(self) -> Iterator[ResourceReport]:
         """Every resource, in the order of the store. The world may change between two steps of the iterator."""
+
+    def levels(self) -> Iterator[LevelReport]:
+        """The little of every resource that a scrape tells; as `resources` otherwise."""
 
     def groups(self) -> Iterator[GroupReport]: ...
     def operation(self, id: int) -> OperationReport | None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from probe.values import OpId, Outcome, Reason, ResourceId, State
 
@@ -31,6 +32,18 @@ class ResourceReport:
     waiting_for: tuple[ResourceId, ...]  # what keeps it from starting or stopping
     pid: int | None = None
     progress: str = ""  # of the operation in flight: "2 of 3: ..." (S22)
+
+
+class LevelReport(NamedTuple):
+    """What a scrape reads of one resource: the fields of its ResourceReport of the same names."""
+
+    id: ResourceId
+    state: State
+    alive: bool
+    stale: bool
+    type: str
+    controller: str
+    root_cause: ResourceId | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from probe.lifecycle.encoding import snapshot
 from probe.lifecycle.events import Asked, Maintained, Planned, Verb
 from probe.lifecycle.foresee import Unforeseeable
 from probe.lifecycle.foretell import PlanReport, plan
-from probe.lifecycle.report import EventReport, GroupReport, OperationReport, Refusal, ResourceReport
+from probe.lifecycle.report import EventReport, GroupReport, LevelReport, OperationReport, Refusal, ResourceReport
 from probe.lifecycle.world import Decision, Record, Refused
 from probe.monitor.transcript import Transcript
 from probe.resources.changes import Change
@@ -25,7 +25,7 @@ from probe.runtime.directory import DirectoryWatch
 from probe.runtime.inbox import Ended
 from probe.runtime.inventory import Inventory
 from probe.runtime.loop import Runtime
-from probe.runtime.reports import report_group, report_operation, report_resource
+from probe.runtime.reports import report_group, report_level, report_operation, report_resource
 from probe.values import OpId, ResourceId
 
 WAIT_S_MAX = 300.0
@@ -89,6 +89,15 @@ class Reader:
                 record = world.records.get(id)
                 if record is not None:
                     yield self._report(record)
+
+    def levels(self) -> Iterator[LevelReport]:
+        """Describe the little of every resource that a scrape tells, in the order of the store."""
+        runtime, world = self._runtime, self._runtime.world
+        for group in list(world.groups.values()):
+            for id in group.members:
+                record = world.records.get(id)
+                if record is not None:
+                    yield report_level(record, runtime.monitors.reading(id), runtime.clock.now())
 
     def groups(self) -> Iterator[GroupReport]:
         """Describe every group."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from probe.lifecycle import capacity, restarts
-from probe.lifecycle.report import GroupReport, MaintenanceReport, OperationReport, ResourceReport
+from probe.lifecycle.report import GroupReport, LevelReport, MaintenanceReport, OperationReport, ResourceReport
 from probe.lifecycle.world import GroupRecord, Record, Request, World
 from probe.monitor.cache import Reading
 from probe.values import Outcome, Reason, ResourceId, State
@@ -15,9 +15,7 @@ def report_resource(
     world: World, record: Record, reading: Reading | None, *, now: float, wall: float, pid: int | None
 ) -> ResourceReport:
     """Describe one resource at `now`; `reading` is what the cache holds of it."""
-    stale = reading is not None and record.watched and reading.stale(now)
-    held = record.held is not None  # its failure is not published yet: its providers are being asked
-    level = reading.alive if reading is not None and reading.alive is not None and not held else True
+    stale = _stale(record, reading, now)
     verdict, reason, evidence = _last_word(record, reading, stale=stale)
     return ResourceReport(
         id=record.id,
@@ -25,7 +23,7 @@ def report_resource(
         controller=record.spec.controller,
         state=record.state,
         desired=State.ONLINE if record.wanted else State.OFFLINE,
-        alive=record.state is State.ONLINE and level,
+        alive=_alive(record, reading),
         verdict=verdict,
         stale=stale,
         reason=reason,
@@ -41,6 +39,32 @@ def report_resource(
         pid=pid,
         progress=record.progress if record.op is not None else "",
     )
+
+
+def report_level(record: Record, reading: Reading | None, now: float) -> LevelReport:
+    """Describe the little of a resource that a scrape tells, at a fraction of the cost."""
+    spec = record.spec
+    return LevelReport(
+        spec.id,
+        record.state,
+        _alive(record, reading),
+        _stale(record, reading, now),
+        spec.traits.type,
+        spec.controller,
+        record.root_cause,
+    )
+
+
+def _stale(record: Record, reading: Reading | None, now: float) -> bool:
+    return reading is not None and record.watched and reading.stale(now)
+
+
+def _alive(record: Record, reading: Reading | None) -> bool:
+    """Return the level: only `online` can be alive; a failure that is held is not published yet."""
+    if record.state is not State.ONLINE:
+        return False
+    level = None if reading is None else reading.alive
+    return level is None or level or record.held is not None  # held: its providers are being asked
 
 
 def _last_word(record: Record, reading: Reading | None, *, stale: bool) -> tuple[Outcome, Reason, str]:

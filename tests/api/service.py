@@ -16,7 +16,15 @@ from probe.directory.report import DirectoryReport
 from probe.environment.clock import LoopClock
 from probe.history.past import Past
 from probe.lifecycle.foretell import PlanReport, PlanStep
-from probe.lifecycle.report import EventReport, GroupReport, MaintenanceReport, OperationReport, Refusal, ResourceReport
+from probe.lifecycle.report import (
+    EventReport,
+    GroupReport,
+    LevelReport,
+    MaintenanceReport,
+    OperationReport,
+    Refusal,
+    ResourceReport,
+)
 from probe.monitor.transcript import Transcript
 from probe.resources.changes import Change, Present
 from probe.values import OpId, Outcome, Reason, ResourceId, State
@@ -153,6 +161,10 @@ class StaticService:
                     yield one
         finally:
             self.walked.set()
+
+    def levels(self) -> Iterator[LevelReport]:
+        for one in self.resources():
+            yield LevelReport(one.id, one.state, one.alive, one.stale, one.type, one.controller, one.root_cause)
 
     def groups(self) -> Iterator[GroupReport]:
         names = dict.fromkeys(id.group for id in self.by_id)

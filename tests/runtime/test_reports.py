@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from probe.lifecycle.events import Verb
 from probe.lifecycle.world import GroupRecord, Record, Request, World
 from probe.monitor.cache import Reading
-from probe.runtime.reports import report_group, report_operation, report_resource
+from probe.runtime.reports import report_group, report_level, report_operation, report_resource
 from probe.values import OpId, Outcome, Reason, ResourceId, State, Verdict
 from tests.scenarios.language import GROUP, spec
 
@@ -39,7 +39,10 @@ def record(state: State, **changes: Any) -> Record:
 
 def report(one: Record, seen: Reading | None, world: World | None = None) -> Any:
     """Report at 100, when the wall clock says 1100."""
-    return report_resource(world or World(), one, seen, now=100.0, wall=1100.0, pid=7)
+    told = report_resource(world or World(), one, seen, now=100.0, wall=1100.0, pid=7)
+    level = report_level(one, seen, 100.0)  # a scrape tells the same of it, whatever the case
+    assert level._asdict() == {name: getattr(told, name) for name in level._fields}
+    return told
 
 
 @pytest.mark.parametrize(
