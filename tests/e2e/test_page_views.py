@@ -161,6 +161,10 @@ async def test_a_hundred_thousand_are_paged_and_filtered_by_the_server() -> None
         await page.go(f"{url}#/group/g42")
         await page.until("document.querySelector('.resource .name a')?.textContent === 'r4200'", PATIENT_MS)
         assert await page.look("document.querySelectorAll('.resource').length") == 100
+        await page.go(f"{url}#/wall")
+        await page.until("document.querySelectorAll('.resource').length === 1", PATIENT_MS)
+        assert await page.look("document.querySelector('.resource .name a').textContent") == "r77777"
+        assert await page.look("document.querySelector('[data-show=failed]').ariaPressed") == "true"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

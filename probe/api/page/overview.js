@@ -9,7 +9,8 @@ const PAGE_RESOURCES = 200;
 const STATES = ["online", "online-pending", "offline-pending", "offline", "failed"];
 const GROUPS_LISTED = 1000;
 
-export function openOverview(root, only) {
+// On a wall nobody turns pages: of more than fits on one, what has failed is shown.
+export function openOverview(root, only, wall = false) {
   const counts = make("nav", "counts");
   counts.setAttribute("aria-label", "Show only one state");
   const facts = make("div", "facts-line");
@@ -64,6 +65,10 @@ export function openOverview(root, only) {
     following = status.next;
     const first = pages.length === 1;
     if (!filtered) whole = first && following === null;
+    if (wall && !whole && shown === "") {
+      shown = "failed";
+      return turn([""]);
+    }
     const visible = status.resources.filter((told) => shown === "" || told.state === shown);
     const members = new Map();
     for (const told of visible) {

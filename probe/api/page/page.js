@@ -17,7 +17,7 @@ const PATIENCE = 4; // so many times as long as an answer took, the server is le
 const VIEWS = {
   "": openOverview,
   group: openOverview,
-  wall: openOverview, // the same, to be read from afar
+  wall: (root) => openOverview(root, "", true),
   resource: openResource,
   events: openEvents,
   plan: openPlan,
