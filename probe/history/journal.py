@@ -67,6 +67,7 @@ class Journal:
         self._closing = threading.Event()
         self._storage: Storage | None = None
         self._failing = ""
+        self._stuck = ""  # why a broken file stays where it is
         self._first = True  # the file has nothing of this run yet
         self._pruned_at = 0.0
         self._bytes_kept = 0
@@ -194,7 +195,9 @@ class Journal:
             except FileNotFoundError:
                 continue
             except OSError as problem:
-                _log.error("the history cannot be set aside: %s", problem)
+                if str(problem) != self._stuck:  # it is tried again and again
+                    _log.error("the history cannot be set aside: %s", problem)
+                self._stuck = str(problem)
                 return
         _log.error("the history could not be read (%s); it is kept as %s, and a new one is begun", error, kept)
 
@@ -228,6 +231,8 @@ def _is_broken(error: sqlite3.Error) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return type(error) is sqlite3.DatabaseError  # our own word: a journal of another version
+    if code == sqlite3.SQLITE_READONLY:  # its head says so: of a later format, or damaged; or we may not write it
+        return True
     return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 

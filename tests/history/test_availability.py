@@ -15,7 +15,7 @@ from probe.history.minutes import ROW, Minute, Roster
 from probe.history.reckoning import read_availability
 from probe.history.recording import Unusable
 from probe.history.since import read_since
-from probe.history.storage import Retention
+from probe.history.storage import Retention, Storage
 from probe.lifecycle.report import EventReport
 from probe.values import State
 from tests.history.kit import sql, writing
@@ -332,3 +332,47 @@ def test_replaced_runs_do_not_matter(tmp_path: Path) -> None:
         storage.write([replace(edge(1, 100, "online"))])
     sql(path, "UPDATE runs SET time = ? + 100 * (run - 1)", WALL)
     assert [one.id for one in report_of(path, 300, since_s=200, running=True)] == [ID]
+
+
+def test_thirty_days_as_reckoned_by_hand(tmp_path: Path) -> None:
+    """Two runs of ours in 30 days, a failure, a planned stop, a failure across our own downtime: it all adds up.
+
+    By hand: day 0 to 10 nobody ran; up from day 10 on; down for 2 h on day 12; taken offline for 6 h on day 15; failed
+    at day 19.5, we end at day 20 and come back at day 22, still failed for 1 h; up to the end at day 30.
+    """
+    day, path = 86_400.0, tmp_path / "h"
+    numbers = iter(range(1, 100))
+
+    def told(at_day: float, to: State, trigger: str = "probe", more_s: float = 0.0) -> EventReport:
+        time = WALL + at_day * day + more_s
+        return EventReport(next(numbers), time, ID, "state", "", to, "", "", None, trigger, None)
+
+    def run(begin_day: float, *edges: EventReport, end_day: float) -> None:
+        storage = Storage(str(path), "1", WALL + begin_day * day, first=True)
+        minutes = range(int(WALL + begin_day * day), int(WALL + end_day * day), 60)
+        roster = Roster.of([ID])
+        storage.write([*edges, *(Minute(start, roster, b"\0" * ROW.size) for start in minutes)])
+        storage.close()
+
+    run(
+        10,
+        told(10, State.ONLINE),
+        told(12, State.FAILED),
+        told(12, State.ONLINE_PENDING, "timer", 60.0),
+        told(12, State.ONLINE, "probe", 7200.0),
+        told(15, State.OFFLINE_PENDING, "operator"),
+        told(15, State.OFFLINE, "controller", 5.0),
+        told(15, State.ONLINE_PENDING, "operator", 6 * 3600.0 - 5),
+        told(15, State.ONLINE, "probe", 6 * 3600.0),
+        told(19.5, State.FAILED),
+        end_day=20,
+    )
+    run(22, told(22, State.FAILED), told(22, State.ONLINE, "probe", 3600.0), end_day=30)
+    (one,) = read_availability(str(path), WALL, WALL + 30 * day, running=True).resources
+    down_s = 7200 + 0.5 * day + 3600
+    planned_s, unknown_s = 6 * 3600.0, 12 * day
+    up_s = 30 * day - down_s - planned_s - unknown_s
+    assert times(one) == (up_s, down_s, planned_s, unknown_s) == (1_479_600.0, 54_000.0, 21_600.0, 1_036_800.0)
+    assert one.uptime == round(1_479_600 / 1_533_600, 6) == 0.964789
+    assert (one.incidents, one.longest_s, one.now) == (2, 0.5 * day + 3600, "up")
+    assert one.mttr_s == (7200 + 0.5 * day + 3600) / 2 == 27_000.0

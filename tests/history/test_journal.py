@@ -181,7 +181,7 @@ async def test_a_broken_file_is_kept_under_another_name(
         async with running(path) as run:
             run.happen_all(some_events())
             await run.written(run.noted)
-    (kept,) = _set_aside(path)
+    (kept,) = set_aside(path)
     assert kept.read_bytes() == spoilt
     assert kept.name in caplog.text
     assert run.replayed().replayed == run.noted
@@ -208,10 +208,11 @@ async def test_a_file_that_breaks_meanwhile_is_replaced(tmp_path: Path) -> None:
 def _prodded(run: Run) -> bool:
     """Let something happen, until the damage is met."""
     run.happen(Tick(), 1e6)
-    return bool(_set_aside(run.path))
+    return bool(set_aside(run.path))
 
 
-def _set_aside(path: Path) -> list[Path]:
+def set_aside(path: Path) -> list[Path]:
+    """List the files that were set aside."""
     return [each for each in path.parent.glob("h.unreadable-*") if not each.name.endswith(("-wal", "-shm"))]
 
 
