@@ -1,7 +1,8 @@
-"""A crowd, as a program of its own: `python -m tests.bench.clients PORT STREAMS SLOW`, driven over stdin.
+"""A crowd, as a program of its own: `python -m tests.bench.clients PORT STREAMS SLOW REQUESTS`, driven over stdin.
 
 Each client has a source address of its own in 127.0.0.0/8. Streams ask for /api/v1/stream and read what comes; slow
-ones send a head byte by byte and come again when they are sent away. Each line read from stdin is answered by a line of
+ones send a head byte by byte and come again when they are sent away; REQUESTS a second are made on some connections that
+are kept. Each line read from stdin is answered by a line of
 JSON; the end of stdin ends it. `greet PORT` instead is a very cheap SMTP server on every address.
 """
 
@@ -20,6 +21,9 @@ SLOW = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 DRIP_S = 2.0
 AGAIN_S = 1.0
 OPENING_AT_ONCE = 50
+ASK = b"GET /isalive/default/smtp-%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
+ASKERS = 20
+ASKED_ABOUT = 100
 
 
 def source(number: int) -> str:
@@ -67,7 +71,23 @@ async def _dawdle(number: int, port: int, seen: Counter[str]) -> None:
         await asyncio.sleep(AGAIN_S)
 
 
-async def _crowd(port: int, streams: int, slow: int) -> None:
+async def _ask(number: int, port: int, every_s: float, seen: Counter[str]) -> None:
+    """Ask at an even pace; an answer that is late lets the next question wait, and is caught up."""
+    loop = asyncio.get_running_loop()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source(2**17 + number), 0))
+    due = loop.time() + every_s * number / ASKERS
+    while True:
+        await asyncio.sleep(due - loop.time())
+        due += every_s
+        writer.write(ASK % (seen["asked"] % ASKED_ABOUT))
+        seen["asked"] += 1
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        await reader.readexactly(length)
+        seen["answered"] += head.startswith(b"HTTP/1.1 200")
+
+
+async def _crowd(port: int, streams: int, slow: int, requests: int = 0) -> None:
     loop, seen = asyncio.get_running_loop(), Counter[str]()
     turns = asyncio.Semaphore(OPENING_AT_ONCE)
 
@@ -80,6 +100,8 @@ async def _crowd(port: int, streams: int, slow: int) -> None:
 
     tasks = [asyncio.ensure_future(_dawdle(streams + number, port, seen)) for number in range(slow)]
     await asyncio.gather(*map(follow, range(streams)))
+    if requests:
+        tasks += [asyncio.ensure_future(_ask(number, port, ASKERS / requests, seen)) for number in range(ASKERS)]
     while await loop.run_in_executor(None, sys.stdin.readline):
         sys.stdout.write(json.dumps(seen) + "\n")
         sys.stdout.flush()

@@ -131,11 +131,14 @@ def _add_crowd(one: argparse.ArgumentParser) -> None:
     plan = crowd.CrowdPlan
     one.add_argument("--streams", type=int, default=plan.streams, help="readers of the stream")
     one.add_argument("--slow", type=int, default=plan.slow, help="clients with slow headers")
+    one.add_argument("--requests", type=int, default=plan.requests, help="asked of /isalive a second", metavar="N")
+    one.add_argument("--targets", type=int, default=plan.targets, help="resources that are probed", metavar="N")
+    one.add_argument("--period", type=float, default=plan.period_s, help="of each of them", metavar="S")
     one.add_argument("--seconds", type=float, default=plan.seconds, help="length of each window", metavar="S")
 
 
 def _crowd(chosen: argparse.Namespace) -> Iterator[str]:
-    plan = crowd.CrowdPlan(streams=chosen.streams, slow=chosen.slow, seconds=chosen.seconds)
+    plan = crowd.CrowdPlan(chosen.targets, chosen.period, chosen.streams, chosen.slow, chosen.requests, chosen.seconds)
     yield crowd.table(plan, crowd.measure(plan))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import resource
 import socket
@@ -19,6 +20,7 @@ from threading import Event, Thread
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from tests.bench.ground import on_core
 from tests.e2e.ports import free_port
 from tests.e2e.service import Service
 from tests.e2e.stores import write_metabase
@@ -27,6 +29,7 @@ from tests.house import ROOT
 LIVEZ_EVERY_S = 0.02
 LIVEZ_S = 10.0  # a kubelet's probe has one second by default; what takes longer is counted, not cut
 FLAP_S = 1.0
+LATE_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class CrowdPlan:
     period_s: float = 1.0
     streams: int = 10_000
     slow: int = 5_000
+    requests: int = 0  # a second, for /isalive
     seconds: float = 20.0
 
 
@@ -46,6 +50,7 @@ class Window:
 
     probes: float
     probe_lag_p99_s: float
+    probes_late: float  # the share that began more than LATE_S after they were due
     loop_lag_p99_s: float
     failures: int
     cpu: float  # of one core
@@ -92,7 +97,7 @@ class Crowd:
     """The program of `clients.py`, once all its streams are open."""
 
     def __init__(self, port: int, plan: CrowdPlan) -> None:
-        words = [sys.executable, "-m", "tests.bench.clients", *map(str, (port, plan.streams, plan.slow))]
+        words = [sys.executable, "-m", "tests.bench.clients", *map(str, (port, plan.streams, plan.slow, plan.requests))]
         self._process = _program(words)
 
     def seen(self) -> dict[str, int]:
@@ -114,11 +119,16 @@ class Crowd:
 
 
 def measure(plan: CrowdPlan) -> tuple[Window, Window]:
-    """Watch the targets alone, then with the crowd. Raises TooLateError when the service does not come up."""
+    """Watch the targets alone, then with the crowd; the service has a core of its own, all others share the other.
+
+    Raises TooLateError when the service does not come up.
+    """
+    cores = sorted(os.sched_getaffinity(0))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # what we start inherits it
     with ExitStack() as stack:
         stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        stack.enter_context(on_core(cores[-1]))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port, flapping = free_port(), free_port()
         stack.enter_context(_greeter(port))
@@ -127,7 +137,8 @@ def measure(plan: CrowdPlan) -> tuple[Window, Window]:
         keys["/tcp/flapping"] = {"bindings": [f"127.0.0.1:{flapping}"], "fast_interval_s": 0.1, "poll_interval_s": 0.2}
         write_metabase(folder / "store", keys, poll_interval_s=plan.period_s, probe_timeout_s=5)
         clients_max = str((plan.streams + plan.slow) * 8 // 5 if plan.streams > 2500 else 4000)
-        service = stack.enter_context(Service(folder / "store", "--max-clients", clients_max, "--history", "off"))
+        with on_core(cores[0]):
+            service = stack.enter_context(Service(folder / "store", "--max-clients", clients_max, "--history", "off"))
         stack.enter_context(_flapping(flapping))
         service.wait(lambda all: sum(each["alive"] for each in all.values()) >= plan.targets, "alive", 60)
         alone = _window(service, plan, None)
@@ -146,6 +157,7 @@ def _window(service: Service, plan: CrowdPlan, crowd: Crowd | None) -> Window:
     return Window(
         probes=(after["attempts"] - before["attempts"]) / plan.seconds,
         probe_lag_p99_s=_p99(before, after, "probe_lag"),
+        probes_late=1 - _within(before, after, "probe_lag", LATE_S),
         loop_lag_p99_s=_p99(before, after, "event_loop_lag"),
         failures=int(after["failures"] - before["failures"]),
         cpu=(cpu_after - cpu_before) / plan.seconds,
@@ -172,11 +184,21 @@ def _numbers(service: Service) -> dict[str, float]:
     return found
 
 
-def _p99(before: dict[str, float], after: dict[str, float], name: str) -> float:
-    """Return the upper bound of the bucket that holds the 99th percentile of a window."""
-    counts = {
+def _counts(before: dict[str, float], after: dict[str, float], name: str) -> dict[float, float]:
+    return {
         float(key.rpartition(" ")[2]): after[key] - before.get(key, 0.0) for key in after if key.startswith(f"{name} ")
     }
+
+
+def _within(before: dict[str, float], after: dict[str, float], name: str, bound: float) -> float:
+    """Return which share of a window was within the bound of a bucket."""
+    counts = _counts(before, after, name)
+    return counts[bound] / max(1.0, counts[float("inf")])
+
+
+def _p99(before: dict[str, float], after: dict[str, float], name: str) -> float:
+    """Return the upper bound of the bucket that holds the 99th percentile of a window."""
+    counts = _counts(before, after, name)
     total = counts.get(float("inf"), 0.0)
     return next((bound for bound, count in sorted(counts.items()) if count >= 0.99 * total), float("inf"))
 
@@ -229,12 +251,13 @@ def _flapping(port: int) -> Iterator[None]:
 
 def table(plan: CrowdPlan, windows: tuple[Window, Window]) -> str:
     """Write both windows as a Markdown table."""
-    crowd = f"{plan.streams:,} streams and {plan.slow:,} slow headers"
+    crowd = f"{plan.streams:,} streams, {plan.slow:,} slow headers, {plan.requests:,} requests/s"
     lines = [f"| {plan.targets} targets every {plan.period_s:g} s | alone | beside {crowd} |", "|---|---:|---:|"]
     shown: dict[str, Callable[[Window], str]] = {
         "probes a second": lambda one: f"{one.probes:.0f}",
         "failures": lambda one: f"{one.failures}",
         "probe lag p99, at most": lambda one: f"{one.probe_lag_p99_s * 1e3:g} ms",
+        f"probes later than {LATE_S * 1e3:g} ms": lambda one: f"{one.probes_late:.2%}",
         "event loop lag p99, at most": lambda one: f"{one.loop_lag_p99_s * 1e3:g} ms",
         "CPU of a core": lambda one: f"{one.cpu:.0%}",
         "resident": lambda one: f"{one.rss_mb:.0f} MB",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tests.bench.load import (
 )
 
 RESOURCES_PER_GROUP = 100
-SAMPLES = 100  # of the open descriptors, in a window
+SAMPLES = 20  # of the open descriptors, in a window
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,10 @@ def _size(plan: SweepPlan, load: Load, ground: Ground, server: CheapServer, fold
 
 def _counting(service: LargeService, into: list[int]) -> Callable[[float], None]:
     def count(seconds: float) -> None:
-        for _ in range(SAMPLES):
+        begun = time.monotonic()
+        for number in range(1, SAMPLES + 1):
             into.append(service.descriptors())
-            let_pass(seconds / SAMPLES)
+            let_pass(begun + number * seconds / SAMPLES - time.monotonic())
 
     return count
 
@@ -123,8 +125,26 @@ def table(plan: SweepPlan, empty: int, sizes: list[Size]) -> str:
         "",
         HEADING,
         *(line_of(size, empty) for size in sizes),
+        "",
+        *bars(sizes, empty),
     ]
     return "\n".join(lines)
+
+
+def bars(sizes: list[Size], empty: int) -> Iterator[str]:
+    """Hold the largest size against its bars, and its cost against that of a tenth."""
+    large = max(sizes, key=lambda size: size.resources)
+    held = [
+        ("times the floor", large.ratio, 2.0),
+        ("of one core", large.window.core_share, 0.6),
+        ("probe lag p99, ms", quantile(large.probe_lag, 0.99) * 1e3, 25.0),
+        ("bytes a resource", (large.resident_bytes - empty) / large.resources, 6 * 1024),
+    ]
+    cost, tenths = large.window.us_per_probe, [size for size in sizes if size.resources * 10 == large.resources]
+    held += [("CPU of a probe, times that at a tenth", cost / tenth.window.us_per_probe, 1.0) for tenth in tenths]
+    for what, value, bar in held:
+        verdict = "holds" if value <= bar else "DOES NOT HOLD"
+        yield f"{large.resources} resources, {what}: {value:.4g}, at most {bar:g}: {verdict}"
 
 
 def line_of(size: Size, empty: int) -> str:
