@@ -7,6 +7,8 @@ Rules:
 2. An event is a hint. What is true is what the system call then says, so that a stray event changes nothing.
 3. A socket that the peer has not closed is reset where a port left in TIME_WAIT would be missed (`time_waits.py`).
    A closed socket leaves the poller by itself.
+4. The engine takes the steps `open`, `connect`, `receive`, `take` and `bury` for several connections at a time
+   (`engine.py`, rule 4); nothing may rely on their following each other at once.
 """
 
 from __future__ import annotations
@@ -50,10 +52,10 @@ _SO_ERROR = int(socket.SO_ERROR)
 class Connection:
     """The socket's side of a dial, and its record; the dialogue's side (`Dial`) fills in the methods at the end."""
 
-    __slots__ = ("_armed", "_broken", "_connected", "_conversation", "_deadline", "_engine", "_fd", "_fresh", "_lost",
-                 "_mark", "_on_closed", "_on_result", "_parting", "_peer_closed", "_queue_full", "_recording",
-                 "_session", "_slot", "_socket", "_stage", "_stages", "_started", "_target", "_unsent", "born",
-                 "closed", "result", "tick")  # fmt: skip
+    __slots__ = ("_armed", "_arrived", "_broken", "_connected", "_conversation", "_deadline", "_engine", "_fd", "_fresh",
+                 "_lost", "_mark", "_on_closed", "_on_result", "_parting", "_peer_closed", "_queue_full", "_recording",
+                 "_rtt_s", "_session", "_socket", "_stage", "_stages", "_started", "_target", "_unsent", "born",
+                 "closed", "result", "slot", "tick")  # fmt: skip
 
     _socket: Socket  # there as soon as `_fd` is not negative
 
@@ -76,9 +78,10 @@ class Connection:
         self.result: Result | None = None
         self._fd = -1
         self._armed = 0
-        self._slot = False  # counted among those in flight
         self._connected = False
         self._peer_closed = False
+        self._arrived: bytes | OSError | None = None  # read, and not taken yet
+        self._rtt_s = 0.0
         self._queue_full = False
         self._broken = 0  # the errno of a send; what came before it is still read
         self._unsent = b""
@@ -86,17 +89,13 @@ class Connection:
         self._stages: list[tuple[Stage, float]] = []
         self.born = -1
         self.closed = False
+        self.slot = False  # counted among those in flight
         self.tick = NOWHERE
 
-    def start(self, now: float, lost_s: float) -> None:
-        """Open the socket and connect. The deadline, the stages and the credit for stalls begin here.
-
-        `lost_s` is what the loop had lost by now.
-        """
+    def open(self, now: float, lost_s: float) -> None:
+        """Open the socket and bind it. The credit for stalls begins here: `lost_s` is what the loop had lost by now."""
         engine, target = self._engine, self._target
-        self._slot = True
         self._started = self._mark = now
-        self._deadline = now + target.timeout_s
         self._lost = lost_s
         self.born = engine.batch
         if target.obstacle is not None:
@@ -115,7 +114,11 @@ class Connection:
                 connection.bind(target.source)
             except OSError as error:
                 self.conclude(verdict_of_bind(error.errno, target.source[0]))
-                return
+
+    def connect(self, now: float) -> None:
+        """Connect what is open. The deadline and the stages begin here."""
+        self._started = self._mark = now
+        self._deadline = now + self._target.timeout_s
         self._connect(now)
 
     def _connect(self, now: float) -> None:
@@ -145,7 +148,8 @@ class Connection:
             self._writable()
             if self.closed or not mask & ~WRITABLE:
                 return
-        self._readable()
+        self.receive()
+        self.take(self._engine.clock.now())
 
     def _writable(self) -> None:
         if self._connected:
@@ -163,28 +167,46 @@ class Connection:
         else:
             self.opened(now)
 
-    def _readable(self) -> None:
+    @property
+    def listens(self) -> bool:
+        """Whether what the poller may say is that there is something to read, and nothing else."""
+        return self._armed == READABLE
+
+    def receive(self) -> None:
+        """Read what has come, for `take`; and with the first bytes how long the connecting took."""
         engine = self._engine
         try:
             size = self._socket.recv_into(engine.buffer)
         except BlockingIOError:
+            self._arrived = None
             return
         except OSError as error:
-            self.failed(error.errno or 0)
+            self._arrived = error
             return
-        if not size and self._broken:
+        self._arrived = bytes(engine.view[:size])
+        if self._stage is _CONNECT:
+            self._time_connect()
+
+    def take(self, now: float) -> None:
+        """Act on what was read."""
+        arrived, self._arrived = self._arrived, None
+        if arrived is None:
+            return
+        if isinstance(arrived, OSError):
+            self.failed(arrived.errno or 0)
+            return
+        if not arrived and self._broken:
             self.failed(self._broken)
             return
-        now = engine.clock.now()
         if self._stage is _CONNECT:
             self._settle(now)
-        if not size:
+        if not arrived:
             self._peer_closed = True
             self.ended(now)
         elif self._session is None:
-            self.heard(bytes(engine.view[:size]), now)
+            self.heard(arrived, now)
         else:
-            self.decrypt(self._session, bytes(engine.view[:size]), now)
+            self.decrypt(self._session, arrived, now)
 
     def _note(self, stage: Stage, now: float) -> None:
         """Enter the next stage and keep how long the last one took."""
@@ -192,12 +214,16 @@ class Connection:
         self._stage = stage
         self._mark = now
 
-    def _settle(self, now: float) -> None:
-        """Learn from the first bytes that the connection stands, and from the kernel how long that took."""
-        took_s = 0.0
+    def _time_connect(self) -> None:
+        """Learn from the kernel how long the connecting took."""
         if self._target.family != _AF_UNIX:
-            took_s = _RTT_US(self._socket.getsockopt(_IPPROTO_TCP, _TCP_INFO, TCP_INFO_BYTES))[0] * 1e-6
-            took_s = min(took_s, now - self._mark)
+            self._rtt_s = _RTT_US(self._socket.getsockopt(_IPPROTO_TCP, _TCP_INFO, TCP_INFO_BYTES))[0] * 1e-6
+
+    def _settle(self, now: float) -> None:
+        """Note that the connection stands: the first bytes came, or the kernel says so; `_time_connect` goes before."""
+        took_s = self._rtt_s
+        if took_s > now - self._mark:
+            took_s = now - self._mark
         self._connected = True
         self._stages.append((_CONNECT, took_s))
         self._mark += took_s
@@ -249,12 +275,20 @@ class Connection:
             engine.dials.pop(self._fd, None)
             if not (self._peer_closed or self._may_linger()):
                 self._socket.setsockopt(_SOL_SOCKET, _SO_LINGER, RESET_ON_CLOSE)
-            self._socket.close()
-        if self._slot:
-            engine.release()
+        if engine.burying:
+            engine.dead.append(self)
+        else:
+            self.bury()
         tell, self._on_closed = self._on_closed, None
         if tell is not None and self.result is not None:
             tell(engine.clock.now() - self._mark if self._parting else 0.0)
+
+    def bury(self) -> None:
+        """Close the socket and give the slot back."""
+        if self._fd >= 0:
+            self._socket.close()
+        if self.slot:
+            self._engine.release()
 
     def _may_linger(self) -> bool:
         if self._target.family == _AF_UNIX:

@@ -41,7 +41,7 @@ class Dial(Connection):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        state = "closed" if self.closed else self._stage.value if self._slot else "waiting"
+        state = "closed" if self.closed else self._stage.value if self.slot else "waiting"
         verdict = f" {self.result.verdict.reason}" if self.result is not None else ""
         return f"<Dial {self._target.text} {state}{verdict}>"
 
@@ -178,6 +178,7 @@ class Dial(Connection):
 
     def _time_out(self, now: float) -> None:
         if self._stage is _CONNECT:
+            self._time_connect()
             self._settle(now)  # the connection stands, and nothing came over it
         self._happened(Happening.EXPIRED, now)
         if self._session is not None and not self._session.stands:
@@ -225,6 +226,7 @@ class Dial(Connection):
         """Take the errno that broke the connection."""
         if self.result is None:
             if self._stage is _CONNECT and code in {errno.ECONNRESET, errno.EPIPE}:
+                self._time_connect()
                 self._settle(self._engine.clock.now())  # refused comes as ECONNREFUSED: who resets had accepted
             if code == errno.ETIMEDOUT and self._stage is not _CONNECT:
                 self._time_out(self._engine.clock.now())

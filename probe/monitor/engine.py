@@ -5,13 +5,15 @@ Rules:
    held against a service: a dial's clock starts when its socket is opened.
 2. An answer is read when the poller says so, in batches; nothing here is a task, a stream or a timer of its own.
 3. A bug of ours inside a dial is that dial's `probe_internal` (unknown), logged once; the engine goes on.
+4. What several dials need is done step by step for all of them: open all, connect all; read all, judge all, close all.
+   The kernel's code and ours take turns rarely then, and each finds itself in the processor's caches.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from probe.environment import Environment
@@ -23,6 +25,7 @@ from probe.monitor.time_waits import TimeWaits
 from probe.monitor.wheel import Wheel
 from probe.values import Reason, Stage, Verdict
 
+READ_TOGETHER = 16  # few enough that the first of them is not timed late
 READ_BYTES = 64 * 1024  # of one socket at a time; the rest is told again by the poller
 WAITING_MAX = 1_000_000
 BUGS_LOGGED_MAX = 64
@@ -43,8 +46,9 @@ class Engine:
     whole, its goodbye too, also when all is well (`Dial.moments`); otherwise a result has that of a failure.
     """
 
-    __slots__ = ("_bugs", "_filling", "_waiting", "batch", "buffer", "clock", "dials", "explains", "in_flight",
-                 "looks", "max_in_flight", "network", "poller", "stall", "time_waits", "view", "wheel")  # fmt: skip
+    __slots__ = ("_bugs", "_filling", "_gathered", "_waiting", "batch", "buffer", "burying", "clock", "dead", "dials",
+                 "explains", "in_flight", "looks", "max_in_flight", "network", "poller", "stall", "time_waits", "view",
+                 "wheel")  # fmt: skip
 
     def __init__(
         self,
@@ -68,7 +72,10 @@ class Engine:
         self.view = memoryview(self.buffer)
         self.poller = self.network.poller(self._ready)
         self.stall = Stall(self.clock, lambda: self.in_flight > 0 or self.looks > 0, loop_lag)
-        self.wheel = Wheel(self.clock, self.poller.drain, self.stall.late)
+        self.wheel = Wheel(self.clock, self._look, self.stall.late)
+        self._gathered: list[Dial] = []  # in this pass of the wheel, to be started together
+        self.burying = False  # connections that are over are closed together, a moment later
+        self.dead: list[Connection] = []
         self._waiting: deque[Dial] = deque()
         self._filling = False
         self._bugs: set[str] = set()
@@ -94,13 +101,18 @@ class Engine:
         """
         dial = Dial(self, target, on_result, on_closed)
         if self.in_flight < self.max_in_flight:
-            self._start(dial)
+            self.in_flight += 1
+            dial.slot = True
+            if self.wheel.firing:
+                self._gathered.append(dial)
+            else:
+                self._start((dial,))
         elif len(self._waiting) < WAITING_MAX:
             self._waiting.append(dial)
         else:
             full = Verdict(Reason.PROBER_DESCRIPTORS, f"{WAITING_MAX} dials wait already", Stage.CONNECT)
             dial = Dial(self, replace(target, obstacle=full), on_result, on_closed)
-            self._start(dial)
+            self._start((dial,))
         return dial
 
     def release(self) -> None:
@@ -113,7 +125,9 @@ class Engine:
             while self._waiting and self.in_flight < self.max_in_flight:
                 dial = self._waiting.popleft()
                 if not dial.closed:
-                    self._start(dial)
+                    self.in_flight += 1
+                    dial.slot = True
+                    self._start((dial,))
         finally:
             self._filling = False
 
@@ -131,29 +145,75 @@ class Engine:
     def close(self) -> None:
         """Close every socket, tell nobody, and stop."""
         self._waiting.clear()
-        for dial in list(self.dials.values()):
+        for dial in (*self._gathered, *self.dials.values()):
             dial.cancel()
+        self._gathered.clear()
         self.wheel.close()
         self.stall.close()
         self.poller.close()
 
-    def _start(self, dial: Dial) -> None:
-        self.in_flight += 1
+    def _look(self) -> None:
+        """Start what the wheel's pass has gathered, then see to the answers that have come meanwhile."""
+        self._start_gathered()
+        self.poller.drain()
+        self._start_gathered()  # where an answer led to the next question at once
+
+    def _start_gathered(self) -> None:
+        while self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self._start(gathered)
+
+    def _start(self, dials: Sequence[Dial]) -> None:
         now = self.clock.now()
-        try:
-            dial.start(now, self.stall.watch(now))
-        except Exception as error:  # noqa: BLE001 - rule 3
-            dial.broke(error)
+        lost_s = self.stall.watch(now)
+        for dial in dials:
+            if not dial.closed:  # one that was gathered may have been called off
+                try:
+                    dial.open(now, lost_s)
+                except Exception as error:  # noqa: BLE001 - rule 3
+                    dial.broke(error)
+        now = self.clock.now()
+        for dial in dials:
+            if not dial.closed:
+                try:
+                    dial.connect(now)
+                except Exception as error:  # noqa: BLE001 - rule 3
+                    dial.broke(error)
 
     def _ready(self, events: list[tuple[int, int]]) -> None:
         self.batch += 1
+        if len(events) <= READ_TOGETHER:
+            self._take(events)
+        else:
+            for at in range(0, len(events), READ_TOGETHER):
+                self._take(events[at : at + READ_TOGETHER])
+
+    def _take(self, events: list[tuple[int, int]]) -> None:
         dials, batch = self.dials, self.batch
+        told = []
         for fd, mask in events:
             dial = dials.get(fd)
             # One that was opened during this batch has the descriptor of a closed one: the event is not its own.
-            if dial is None or dial.born == batch:
-                continue
-            try:
-                dial.ready(mask)
-            except Exception as error:  # noqa: BLE001 - rule 3
-                dial.broke(error)
+            if dial is not None and dial.born != batch:
+                listens = dial.listens
+                told.append((dial, mask, listens))
+                if listens:
+                    dial.receive()
+        now = self.clock.now()
+        self.burying = True
+        try:
+            for dial, mask, listens in told:
+                try:
+                    if dial.closed:
+                        continue  # called off by what another one said
+                    if listens:
+                        dial.take(now)
+                    else:
+                        dial.ready(mask)
+                except Exception as error:  # noqa: BLE001 - rule 3
+                    dial.broke(error)
+        finally:
+            self.burying = False
+            dead, self.dead = self.dead, []
+            for connection in dead:
+                connection.bury()

@@ -7,7 +7,7 @@ Rules:
 3. Buckets are dicts used as ordered sets: equal ticks fire in the order in which they were added, whatever the
    addresses in memory are (a simulated run must be repeatable).
 4. One pass fires at most `ENTRIES_PER_PASS_MAX` entries and then lets the loop breathe; within a pass `look` is called
-   every `ENTRIES_PER_LOOK` entries, so that answers are not left lying while further probes are started.
+   every `ENTRIES_PER_LOOK` entries and at its end, so that answers are not left lying while further probes are started.
 5. `late` is told when the timer was due and when it ran, before anything fires.
 """
 
@@ -45,8 +45,8 @@ class Entry(Protocol):
 class Wheel:
     """Buckets of entries by tick, a heap of the ticks in use, and one timer for the earliest."""
 
-    __slots__ = ("_armed", "_buckets", "_clock", "_firing", "_late", "_look", "_now_firing", "_tick_firing", "_ticks",
-                 "_timer")  # fmt: skip
+    __slots__ = ("_armed", "_buckets", "_clock", "_late", "_look", "_now_firing", "_tick_firing", "_ticks", "_timer",
+                 "firing")  # fmt: skip
 
     def __init__(
         self, clock: Clock, look: Callable[[], None], late: Callable[[float, float], None] | None = None
@@ -58,7 +58,7 @@ class Wheel:
         self._ticks: list[int] = []
         self._timer: Timer | None = None
         self._armed = 0  # the tick that the timer waits for
-        self._firing = False
+        self.firing = False  # a pass is going on: `look` is called once more before it ends
         self._now_firing: deque[Entry] = deque()  # what is left of the tick that is firing
         self._tick_firing = 0
 
@@ -76,7 +76,7 @@ class Wheel:
             return
         self._buckets[tick] = {entry: None}
         heappush(self._ticks, tick)
-        if not self._firing and (self._timer is None or tick < self._armed):
+        if not self.firing and (self._timer is None or tick < self._armed):
             self._arm()
 
     def cancel(self, entry: Entry) -> None:
@@ -113,11 +113,12 @@ class Wheel:
         self._timer = None
         if self._late is not None and self._armed != NOWHERE:
             self._late(self._armed * TICK_S, self._clock.now())
-        self._firing = True
+        self.firing = True
         try:
             self._fire_some()
+            self._look()
         finally:
-            self._firing = False
+            self.firing = False
             self._arm()
 
     def _fire_some(self) -> None:
