@@ -1,9 +1,9 @@
 """A crowd, as a program of its own: `python -m tests.bench.clients PORT STREAMS SLOW REQUESTS`, driven over stdin.
 
 Each client has a source address of its own in 127.0.0.0/8. Streams ask for /api/v1/stream and read what comes; slow
-ones send a head byte by byte and come again when they are sent away; REQUESTS a second are made on some connections that
-are kept. Each line read from stdin is answered by a line of
-JSON; the end of stdin ends it. `greet PORT` instead is a very cheap SMTP server on every address.
+ones send a head byte by byte and come again when they are sent away; REQUESTS a second are made on a few connections.
+Each line read from stdin is answered by a line of JSON; the end of stdin ends it. `greet PORT` instead is a very cheap
+SMTP server on every address.
 """
 
 from __future__ import annotations
