@@ -20,7 +20,7 @@ from probe.api.shapes import StorageGroups, directory_of, group_of, resource_of
 from probe.lifecycle.report import GroupReport, ResourceReport
 from probe.values import ResourceId, State, evidence_of
 
-OBJECTS_PER_SLICE = 500
+OBJECTS_PER_SLICE = 150  # some two milliseconds
 PAGE_RESOURCES_MAX = 100_000
 REVISION_MAX = 2**63 - 1
 WAIT_S = 25  # below the 30 s at which proxies commonly give up

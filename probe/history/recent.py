@@ -1,8 +1,7 @@
-"""The recent edges, bounded, in order, with followers that can fall behind without holding anybody up."""
+"""The recent edges, bounded, in order, with followers that are told of each at once."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from itertools import islice
 from typing import Protocol
@@ -10,37 +9,12 @@ from typing import Protocol
 from probe.lifecycle.report import EventReport
 
 EVENTS_MAX = 10_000
-SUBSCRIPTION_EVENTS_MAX = 1_000
 
 
 class Follower(Protocol):
     """Who is told of every edge, and must not hold anybody up."""
 
     def offer(self, event: EventReport) -> None: ...
-
-
-class RecentSubscription:
-    """A feed of the edges from now on; `overrun` is true once the reader has missed some."""
-
-    def __init__(self, recent: Recent) -> None:
-        self.overrun = False
-        self._recent = recent
-        self._queue: asyncio.Queue[EventReport] = asyncio.Queue(SUBSCRIPTION_EVENTS_MAX)
-
-    async def next(self) -> EventReport:
-        """Wait for the next edge."""
-        return await self._queue.get()
-
-    def offer(self, event: EventReport) -> None:
-        """Hand an edge over, or note that this reader is too slow."""
-        try:
-            self._queue.put_nowait(event)
-        except asyncio.QueueFull:
-            self.overrun = True
-
-    def close(self) -> None:
-        """End the feed."""
-        self._recent.forget(self)
 
 
 class Recent:
@@ -68,13 +42,3 @@ class Recent:
     def follow(self, follower: Follower) -> None:
         """Tell somebody of every edge from now on."""
         self._followers.add(follower)
-
-    def subscribe(self) -> RecentSubscription:
-        """Begin a feed."""
-        subscription = RecentSubscription(self)
-        self._followers.add(subscription)
-        return subscription
-
-    def forget(self, subscription: RecentSubscription) -> None:
-        """End a feed; idempotent."""
-        self._followers.discard(subscription)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 
 import aiohttp
 import pytest
+from aiohttp import web
 
+from probe.api.allowance import Allowance
 from probe.api.app import ApiSettings, make_app, serve
 from probe.api.context import API
 from probe.api.errors import HARDENING
 from probe.api.limits import Limits
+from probe.api.replies import next_pass
+from probe.api.server import SWEPT_PER_PASS, Connection, Sweep
 from probe.metrics import Metrics
 from tests.api.conftest import Opener
 from tests.api.service import StaticService, report
@@ -122,6 +127,58 @@ async def test_a_fault_of_ours_tells_no_internals(opened: Opener, caplog: pytest
     assert "secret detail" in caplog.text
     service.broken = None
     assert (await api.get("/isalive/evs1/smtp"))[0] == 200
+
+
+async def test_a_connection_leaves_nothing_to_the_collector(opened: Opener) -> None:
+    """Whoever goes, in the middle of a head, behind an answer or as a reader of the stream, is freed at once."""
+    api = await opened(settings=ApiSettings(limits=Limits(headers_s=0.2)))
+    gc.collect()
+    gc.disable()
+    try:
+        assert await api.raw(HEAD + b"X-Slow: ") == b""
+        assert (await api.raw(HEAD + b"Connection: close\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(HEAD.replace(b"livez", b"api/v1/stream") + b"\r\n")
+        await api.readers_are(1)
+        writer.close()
+        await writer.wait_closed()
+        await api.readers_are(0)
+        del reader, writer
+        async with asyncio.timeout(5):
+            while any(isinstance(one, Connection) for one in gc.get_objects()):
+                await next_pass()
+    finally:
+        gc.enable()
+
+
+async def test_many_slow_heads_are_cut_in_slices() -> None:
+    """Whoever is due at the same moment is cut a few in a pass; who is being answered, or has gone, is let alone."""
+    loop = asyncio.get_running_loop()
+    app = make_app(StaticService(), Metrics())
+    server = await serve(app, "127.0.0.1", 0)
+    cut: list[int] = []
+
+    class Waiting(Connection):
+        def cut_idle(self) -> None:
+            cut.append(1)
+
+    sweep = Sweep(loop, 0.05)
+    count = 5 * SWEPT_PER_PASS + 1
+    crowd = [
+        Waiting(web.Server(lambda _: None), app[API], Allowance(1, 1, loop.time), sweep, loop=loop)  # type: ignore[arg-type,return-value] # it handles nothing here
+        for _ in range(count)
+    ]
+    for one in crowd:
+        sweep.begin(one)
+    sweep.end(crowd[0])
+    async with asyncio.timeout(5):
+        told = 0
+        while told < count - 1:
+            await next_pass()
+            assert len(cut) - told <= SWEPT_PER_PASS
+            told = len(cut)
+    await server.close()
+    sweep.close()
 
 
 async def test_connections_are_bounded(opened: Opener) -> None:

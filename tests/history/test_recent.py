@@ -1,8 +1,8 @@
-"""The recent edges: numbered, bounded, with followers that hold nobody up."""
+"""The recent edges: numbered, bounded, with followers that are told of each."""
 
 from __future__ import annotations
 
-from probe.history.recent import EVENTS_MAX, SUBSCRIPTION_EVENTS_MAX, Recent
+from probe.history.recent import EVENTS_MAX, Recent
 from probe.lifecycle.report import EventReport
 
 
@@ -36,24 +36,20 @@ def test_old_edges_are_forgotten() -> None:
     assert recent.last_seq == EVENTS_MAX + 5
 
 
-async def test_follower_gets_what_comes() -> None:
-    """A subscription gives the edges from now on, in order, until it is closed."""
-    recent = filled(3)
-    subscription = recent.subscribe()
+class Listener:
+    """A follower that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+
+    def offer(self, event: EventReport) -> None:
+        self.told.append(event.seq)
+
+
+def test_a_follower_is_told_what_comes() -> None:
+    """A follower is told of each edge from now on, in order, and of none before."""
+    recent, listener = filled(3), Listener()
+    recent.follow(listener)
     recent.add(edge(4))
     recent.add(edge(5))
-    assert [(await subscription.next()).seq, (await subscription.next()).seq] == [4, 5]
-    subscription.close()
-    recent.add(edge(6))
-    assert not subscription.overrun
-
-
-async def test_slow_follower_is_told_and_holds_nobody_up() -> None:
-    """A reader that never reads overruns its own queue; the others get everything."""
-    recent = Recent()
-    slow = recent.subscribe()
-    for seq in range(1, SUBSCRIPTION_EVENTS_MAX + 2):
-        recent.add(edge(seq))
-    assert slow.overrun
-    assert (await slow.next()).seq == 1
-    assert recent.last_seq == SUBSCRIPTION_EVENTS_MAX + 1
+    assert listener.told == [4, 5]
