@@ -206,7 +206,7 @@ class Prober:
         self._report([self._told(watched)])
         match event:
             case Probed(_, _, alive, verdict, trigger, seen_at):
-                self._send(wire.Edge(watched.serial, watched.word, alive, verdict, trigger, seen_at))
+                self._send(wire.Edge(watched.serial, alive, verdict, trigger, seen_at))
             case Suspected():
                 self._send(wire.Suspicion(watched.serial))
             case _:

@@ -204,7 +204,9 @@ class ShardedMonitors:
         shadow.word += 1
         shadow.confirming = confirming
         if alive is not None:
-            self._believe(shadow, alive)
+            shadow.alive = alive
+            if shadow.reading is not None:
+                shadow.reading = shadow.reading._replace(alive=alive)
         shadow.shard.go_on(shadow)
 
     def _end(self, id: ResourceId) -> None:
@@ -238,10 +240,8 @@ class ShardedMonitors:
             case wire.Report(told):
                 for one in told:
                     self._take(shard, one)
-            case wire.Edge(serial, word, alive, verdict, trigger, seen_at):
+            case wire.Edge(serial, alive, verdict, trigger, seen_at):
                 if (shadow := shard.shadows.get(serial)) is not None:
-                    if word == shadow.word:
-                        self._believe(shadow, alive)
                     shadow.confirming = shadow.confirming and not alive
                     self._post(Probed(shadow.plan.id, shadow.incarnation, alive, verdict, trigger, seen_at))
             case wire.Suspicion(serial):
@@ -277,11 +277,6 @@ class ShardedMonitors:
         shadow.reading = Reading(shadow.alive, result, told.rounds, shadow.plan.fresh_s)
         if before is None:
             self._first_read()
-
-    def _believe(self, shadow: Shadow, alive: bool) -> None:
-        shadow.alive = alive
-        if shadow.reading is not None:
-            shadow.reading = shadow.reading._replace(alive=alive)
 
     def _first_read(self) -> None:
         self._unread -= 1

@@ -170,10 +170,9 @@ class Beat(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Edge(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """As `Probed`; the reading that it rests on has been told before."""
+    """As `Probed`; the reading that it rests on, with the level, has been told before."""
 
     serial: int
-    word: int
     alive: bool
     verdict: Verdict
     trigger: Trigger

@@ -9,7 +9,8 @@ import pytest
 
 from probe.environment import Environment
 from probe.lifecycle.events import Trigger
-from probe.values import Reason, Stage
+from probe.monitor.target import Result
+from probe.values import Reason, ResourceId, Stage
 from probe.workers import prober as module
 from probe.workers import wire
 from probe.workers.prober import Prober
@@ -19,6 +20,7 @@ from tests.sim.loop import current_loop, run_virtual
 from tests.sim.machine import Machine
 from tests.sim.servers import Fault
 from tests.workers.rig import PipeEnd, pipe
+from tests.workers.test_readings import planned, result
 
 
 class Main:
@@ -135,7 +137,7 @@ def test_an_edge_comes_at_once_behind_its_reading() -> None:
         assert suspected < 5.05
         await main.until(7)
         at, edge = next((at, news) for at, news in main.heard if isinstance(news, wire.Edge))
-        assert edge == wire.Edge(1, 0, False, edge.verdict, Trigger.PROBE, edge.seen_at)
+        assert edge == wire.Edge(1, False, edge.verdict, Trigger.PROBE, edge.seen_at)
         assert edge.verdict.reason is Reason.EOF
         position = main.heard.index((at, edge))
         before_at, report = main.heard[position - 1]
@@ -264,6 +266,60 @@ def test_who_does_not_understand_ends(said: bytes) -> None:
         assert main.prober.ended.is_set()
         assert main.prober.garbage
         assert main.hung_up
+
+    simulate(body)
+
+
+def put_aside(dialogues: module.Dialogues, name: str, size: int) -> tuple[ResourceId, Result, Result]:
+    """Keep a failure with so many bytes of dialogue; return its id, itself, and what the cache keeps of it."""
+    id, (plan, _) = ResourceId("default", name), planned("127.0.0.1:25")
+    failure = result(plan, 0, Reason.EOF, b"x" * size)
+    return id, failure, dialogues.keep(id, failure)
+
+
+def test_dialogues_are_handed_on_once() -> None:
+    """The reading keeps none, the one who tells gets it with its result, once, and only that result's."""
+    _, dialogues = run_virtual(made_dialogues(), 10)
+    id, failure, kept = put_aside(dialogues, "s", 10)
+    assert kept.moments == ()
+    assert dialogues.take(id, kept) == failure
+    assert dialogues.take(id, kept) == kept
+    put_aside(dialogues, "s", 10)
+    later = kept._replace(ended=9.0)
+    assert dialogues.take(id, later) == later
+
+
+def test_dialogues_that_wait_are_bounded() -> None:
+    """Beyond the bound they are left out, until what waits was taken or forgotten."""
+    _, dialogues = run_virtual(made_dialogues(), 10)
+    id, _, kept = put_aside(dialogues, "large", module.DIALOGUES_BYTES_MAX)
+    other, _, bare = put_aside(dialogues, "small", 1)
+    assert dialogues.take(other, bare) == bare
+    dialogues.forget(id)
+    assert dialogues.take(id, kept) == kept
+    other, small, bare = put_aside(dialogues, "small", 1)
+    assert dialogues.take(other, bare) == small
+
+
+async def made_dialogues() -> tuple[Machine, module.Dialogues]:
+    """Make them on a machine."""
+    environment, machine = make_environment(seed=1)
+    return machine, module.Dialogues(environment.clock)
+
+
+def test_what_ends_leaves_no_dialogue() -> None:
+    """A watch that ends in the moment of its failure leaves nothing behind."""
+
+    async def body(main: Main) -> None:
+        server = main.machine.serve("smtp", ("127.0.0.1", 25))
+        main.begin(1, 25, alive=False)
+        await main.until(5)
+        server.fault = Fault.EOF_BEFORE
+        main.say(wire.Ask(1, Trigger.PROBE, None, False, False))
+        await main.until(5.03)
+        main.say(wire.End(1))
+        await main.until(6)
+        assert main.prober._dialogues._fresh == {}
 
     simulate(body)
 

@@ -77,6 +77,10 @@ def test_what_a_name_led_to_is_pinned_once() -> None:
     other = result_of(answers_of(moved), ours, Reading(True, first, 1, 10.0))
     assert other is not None
     assert other.target.text == "192.0.2.2:25"
+    _, replanned = planned("mail.example.org:25")
+    anew = result_of(answers_of(sent), replanned, Reading(True, first, 1, 10.0))
+    assert anew is not None
+    assert anew.target.check is replanned.targets[0].check
     unresolved = result_of(answers_of(result(theirs, 0, Reason.DNS_NXDOMAIN)), ours, None)
     assert unresolved is not None
     assert unresolved.target is ours.targets[0]

@@ -123,5 +123,11 @@ def test_an_ill_worker_is_our_illness() -> None:
         await rig.until(3)
         assert rig.monitors.fault == ""
         assert rig.metrics.prober_healthy
+        rig.crews[0].theirs.send(wire.frame(wire.Beat("no descriptors")))
+        await rig.until(3.05)
+        rig.crews[0].signal_group(signal.SIGKILL)
+        await rig.until(3.1)
+        assert rig.monitors.fault == ""
+        assert rig.metrics.prober_healthy
 
     simulate(body)

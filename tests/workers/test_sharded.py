@@ -284,6 +284,7 @@ def test_an_unwatched_resource_is_asked_no_more_and_counted_to_the_end() -> None
         assert rig.monitors.reading(id_of("s0")) is None
         assert rig.monitors.plan(id_of("s0")) is None
         assert id_of("s0") not in rig.monitors.ids()
+        assert rig.monitors.places.at(("127.0.0.1", 1000)) == ()
         await rig.until(26)
         total = servers[0].total
         assert rig.attempts("s0") == total
@@ -330,6 +331,33 @@ def test_the_cores_belief_is_taken_over() -> None:
         assert rig.reading("s2").alive is True
         await rig.until(30)
         assert rig.edges == [("s2", False, "connect_refused")] * 2
+
+    simulate(body)
+
+
+def test_a_level_that_is_on_its_way_is_older_than_the_cores_word() -> None:
+    """A reading that was told before the worker heard the core's word does not undo that word."""
+
+    async def body(rig: WorkersRig) -> None:
+        servers = serve(rig, 1)
+        await rig.until(5)
+        (crew,) = rig.crews
+        crew.ours.clogged = True
+        servers[0].fault = Fault.REFUSE
+        rig.monitors.verify(id_of("s0"))
+        await rig.until(6)
+        plan = rig.monitors.plan(id_of("s0"))
+        assert plan is not None
+        crew.theirs.clogged = True
+        rig.monitors.watch(plan, FIRST, True)
+        crew.ours.unclog()
+        assert rig.edges == [("s0", False, "connect_refused")]
+        reading = rig.reading("s0")
+        assert (reading.alive, reading.verdict.reason) == (True, Reason.CONNECT_REFUSED)
+        crew.theirs.unclog()
+        await rig.until(20)
+        assert rig.reading("s0").alive is False
+        assert len(rig.edges) == 2
 
     simulate(body)
 

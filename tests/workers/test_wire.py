@@ -85,7 +85,6 @@ news: some.SearchStrategy[wire.News] = (
     | some.builds(
         wire.Edge,
         numbers,
-        numbers,
         some.booleans(),
         verdicts,
         some.sampled_from(Trigger),
@@ -158,6 +157,6 @@ def test_one_direction_does_not_understand_the_other() -> None:
     """A command is no news, and an unknown reason is garbage."""
     with pytest.raises(wire.Garbage):
         wire.read_news(wire.frame(wire.End(1))[4:])
-    edge = wire.frame(wire.Edge(1, 0, False, Verdict(Reason.EOF), Trigger.PROBE, None))[4:]
+    edge = wire.frame(wire.Edge(1, False, Verdict(Reason.EOF), Trigger.PROBE, None))[4:]
     with pytest.raises(wire.Garbage):
         wire.read_news(edge.replace(b"\xa3eof", b"\xa3foe"))
