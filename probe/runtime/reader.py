@@ -25,7 +25,7 @@ from probe.runtime.directory import DirectoryWatch
 from probe.runtime.inbox import Ended
 from probe.runtime.inventory import Inventory
 from probe.runtime.loop import Runtime
-from probe.runtime.reports import report_group, report_level, report_operation, report_resource
+from probe.runtime.reports import in_order, report_group, report_level, report_operation, report_resource
 from probe.values import OpId, ResourceId
 
 WAIT_S_MAX = 300.0
@@ -83,21 +83,12 @@ class Reader:
 
     def resources(self) -> Iterator[ResourceReport]:
         """Describe every resource, group by group in the order of the store."""
-        world = self._runtime.world
-        for group in list(world.groups.values()):
-            for id in group.members:
-                record = world.records.get(id)
-                if record is not None:
-                    yield self._report(record)
+        return map(self._report, in_order(self._runtime.world))
 
     def levels(self) -> Iterator[LevelReport]:
         """Describe the little of every resource that a scrape tells, in the order of the store."""
-        runtime, world = self._runtime, self._runtime.world
-        for group in list(world.groups.values()):
-            for id in group.members:
-                record = world.records.get(id)
-                if record is not None:
-                    yield report_level(record, runtime.monitors.reading(id), runtime.clock.now())
+        now, reading = self._runtime.clock.now, self._runtime.monitors.reading
+        return (report_level(record, reading(record.id), now()) for record in in_order(self._runtime.world))
 
     def groups(self) -> Iterator[GroupReport]:
         """Describe every group."""

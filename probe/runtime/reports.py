@@ -11,6 +11,15 @@ from probe.monitor.cache import Reading
 from probe.values import Outcome, Reason, ResourceId, State
 
 
+def in_order(world: World) -> Iterator[Record]:
+    """Yield what is known of each resource, in the order of the store; the world may change between two steps."""
+    for group in list(world.groups.values()):
+        for id in group.members:
+            record = world.records.get(id)
+            if record is not None:
+                yield record
+
+
 def report_resource(
     world: World, record: Record, reading: Reading | None, *, now: float, wall: float, pid: int | None
 ) -> ResourceReport:
