@@ -84,6 +84,7 @@ def _lines(command: list[str], folder: Path, url: str) -> list[str]:
     return [line for line in done.stdout.splitlines() if line]
 
 
+NOBODY = "http://127.0.0.1:1"
 CASES = [
     ("looksalive val", ["validate"]),
     ("looksalive wait --for o", ["offline", "online"]),
@@ -106,6 +107,15 @@ def test_completes(shell: Callable[[Path, str], Complete], tmp_path: Path) -> No
         assert set(complete("looksalive ")) >= {command.name for command in COMMANDS}
 
 
+@pytest.mark.parametrize("shell", [in_bash, in_fish])
+def test_resources_are_asked_for_as_the_line_says(shell: Callable[[Path, str], Complete], tmp_path: Path) -> None:
+    """The URL and whom to trust are taken from the line that is being typed."""
+    with serving(FakeService(status_of(1, *SERVICE))) as service:
+        complete = shell(tmp_path, NOBODY)
+        assert complete("looksalive status evs1/sm") == []
+        assert complete(f"looksalive status --ca-file x --url {service.url} evs1/sm") == ["evs1/smtp"]
+
+
 def test_completes_in_zsh(tmp_path: Path) -> None:
     """The same at zsh's own prompt, with the Tab key."""
     zsh = shutil.which("zsh")
@@ -126,6 +136,7 @@ def test_completes_in_zsh(tmp_path: Path) -> None:
                 ("looksalive validate --store st", "looksalive validate --store store"),
                 ("looksalive status evs1/st", "looksalive status evs1/store"),
                 ("looksalive plan kill evs1/sm", "looksalive plan kill evs1/smtp"),
+                ("looksalive drain --ca-file ./s", "looksalive drain --ca-file ./store"),
             ):
                 screen.type(line)
                 screen.press("Tab")
