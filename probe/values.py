@@ -33,6 +33,8 @@ class ResourceId(NamedTuple):
 class State(StrEnum):
     """The state of a resource; the hyphens are part of the outside contract."""
 
+    __hash__ = str.__hash__  # Enum's own is Python, and they are keys where every probe counts
+
     OFFLINE = "offline"
     ONLINE_PENDING = "online-pending"
     ONLINE = "online"
@@ -43,6 +45,8 @@ class State(StrEnum):
 class Outcome(StrEnum):
     """What a probe can say. Only `failed` ever counts against a service."""
 
+    __hash__ = str.__hash__  # Enum's own is Python, and they are keys where every probe counts
+
     ALIVE = "alive"
     FAILED = "failed"
     UNKNOWN = "unknown"
@@ -50,6 +54,8 @@ class Outcome(StrEnum):
 
 class Stage(StrEnum):
     """The parts of a dialogue, in order; each is timed and each can be the one that failed."""
+
+    __hash__ = str.__hash__  # Enum's own is Python, and they are keys where every probe counts
 
     RESOLVE = "resolve"
     CONNECT = "connect"
@@ -62,6 +68,8 @@ class Stage(StrEnum):
 
 class Reason(StrEnum):
     """The closed list of reasons; its grouping decides the outcome (`OUTCOME`)."""
+
+    __hash__ = str.__hash__  # Enum's own is Python, and they are keys where every probe counts
 
     MATCHED = "matched"
 

@@ -52,10 +52,10 @@ _SO_ERROR = int(socket.SO_ERROR)
 class Connection:
     """The socket's side of a dial, and its record; the dialogue's side (`Dial`) fills in the methods at the end."""
 
-    __slots__ = ("_armed", "_arrived", "_broken", "_connected", "_conversation", "_deadline", "_engine", "_fd", "_fresh",
-                 "_lost", "_mark", "_on_closed", "_on_result", "_parting", "_peer_closed", "_queue_full", "_recording",
-                 "_rtt_s", "_session", "_socket", "_stage", "_stages", "_started", "_target", "_unsent", "born",
-                 "closed", "result", "slot", "tick")  # fmt: skip
+    __slots__ = ("_armed", "_arrived", "_broken", "_connected", "_conversation", "_deadline", "_engine", "_fd",
+                 "_fresh", "_lost", "_mark", "_on_closed", "_on_result", "_parting", "_peer_closed", "_queue_full",
+                 "_recording", "_rtt_s", "_session", "_socket", "_stage", "_stages", "_started", "_target",
+                 "_unsent", "born", "closed", "result", "slot", "tick")  # fmt: skip
 
     _socket: Socket  # there as soon as `_fd` is not negative
 

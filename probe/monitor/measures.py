@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from probe.values import Reason, ResourceId, Stage
@@ -10,6 +11,15 @@ from probe.values import Reason, ResourceId, Stage
 class ProbeMetrics(Protocol):
     """Called from the steady round: every call must be cheap and must not raise."""
 
+    def good(
+        self,
+        id: ResourceId,
+        protocol: str,
+        stages: Sequence[tuple[Stage, float]],
+        wall: float,
+        lag_s: float,
+        took_s: float,
+    ) -> None: ...
     def attempt(self, id: ResourceId) -> None: ...
     def answered(self, id: ResourceId, seconds: float) -> None: ...
     def failure(self, id: ResourceId, stage: Stage, reason: Reason, *, confirming: bool = False) -> None: ...

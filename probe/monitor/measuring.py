@@ -7,6 +7,8 @@ from probe.monitor.surroundings import Surroundings
 from probe.monitor.target import Result
 from probe.values import Outcome, Reason, Stage, Verdict
 
+_MATCHED = Reason.MATCHED
+
 UNCOUNTED_MAX = 64  # of one run; more are counted as they come
 
 
@@ -29,9 +31,15 @@ class Measuring:
         around, id, protocol = self._around, plan.id, plan.protocol
         metrics = around.metrics
         around.health.rounds += 1
+        lag_s = result.started - when
+        if lag_s < 0.0:
+            lag_s = 0.0
+        if result.verdict.reason is _MATCHED and result.tls is None and not result.parts:
+            metrics.good(id, protocol, result.stages, around.clock.wall(), lag_s, result.ended - result.started)
+            return
         metrics.attempt(id)
         metrics.ran(id, around.clock.wall())
-        metrics.lag(max(0.0, result.started - when))
+        metrics.lag(lag_s)
         for part in result.parts or (result,):
             for stage, seconds in part.stages:
                 metrics.stage(protocol, stage, seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, cast
 
 from bindings.addresses import read_binding
@@ -57,6 +57,22 @@ class Counted:
         self.answers: list[tuple[ResourceId, float]] = []
         self.certificates: dict[tuple[ResourceId, str], tuple[tuple[float, ...], bool]] = {}
         self.runs: dict[ResourceId, float] = {}
+
+    def good(
+        self,
+        id: ResourceId,
+        protocol: str,
+        stages: Sequence[tuple[Stage, float]],
+        wall: float,
+        lag_s: float,
+        took_s: float,
+    ) -> None:
+        self.attempt(id)
+        self.ran(id, wall)
+        self.lag(lag_s)
+        for stage, seconds in stages:
+            self.stage(protocol, stage, seconds)
+        self.answered(id, took_s)
 
     def attempt(self, id: ResourceId) -> None:
         self.attempts[id] += 1

@@ -6,7 +6,7 @@ import asyncio
 import random
 import socket as std
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bindings.model import Binding, Protocol, Resource, VirtualServer
@@ -56,13 +56,29 @@ class Counts:
         self.unknowns: Counter[Reason] = Counter()
         self.lag_s = 0.0
 
+    def good(
+        self,
+        id: ResourceId,
+        protocol: str,
+        stages: Sequence[tuple[Stage, float]],
+        wall: float,
+        lag_s: float,
+        took_s: float,
+    ) -> None:
+        self.attempt(id)
+        self.ran(id, wall)
+        self.lag(lag_s)
+        for stage, seconds in stages:
+            self.stage(protocol, stage, seconds)
+        self.answered(id, took_s)
+
     def attempt(self, id: ResourceId) -> None:
         self.attempts[id] += 1
 
-    def failure(self, id: ResourceId, stage: Stage, reason: Reason) -> None:
+    def failure(self, id: ResourceId, stage: Stage, reason: Reason, *, confirming: bool = False) -> None:
         self.failures[id, reason] += 1
 
-    def unknown(self, id: ResourceId, reason: Reason) -> None:
+    def unknown(self, id: ResourceId, reason: Reason, *, confirming: bool = False) -> None:
         self.unknowns[reason] += 1
 
     def stage(self, protocol: str, stage: Stage, seconds: float) -> None:
