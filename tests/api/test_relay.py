@@ -214,17 +214,15 @@ async def test_catching_up_many_holds_nobody_up(stack: ExitStack) -> None:
     for _ in range(500):
         service.edge(DOWN)
     crowd = Crowd(stack, service)
-    late = [crowd.join(seen=number % 400)[0] for number in range(1000)]
     now, _ = crowd.join()
+    late = [crowd.join(seen=number % 400)[0] for number in range(1000)]
     crowd.loop.turn()
     service.edge(UP)
-    for _ in range(-(-1001 // (PASS_BUDGET // 2)) + 1000):
-        if now.seqs:
-            break
+    for _ in range(50):
         before = sum(len(wire.written) for wire in late)
         crowd.loop.turn()
         assert sum(len(wire.written) for wire in late) - before <= PASS_BUDGET
-    assert now.seqs == [501]
+        assert now.seqs == [501]  # in the first pass, although hundreds wait for what is old
     crowd.passes()
     assert [wire.seqs for wire in late] == [list(range(number % 400 + 1, 502)) for number in range(1000)]
 
