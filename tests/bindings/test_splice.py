@@ -28,8 +28,9 @@ def pieces_of(text: bytes) -> Pieces:
 @given(before=OBJECTS, after=OBJECTS)
 def test_only_what_one_value_changes_is_told(before: dict[str, object], after: dict[str, object]) -> None:
     """A piece is named only where it alone differs, whatever braces and quotes the values hold; and then always."""
-    old, new = (json.dumps(one).encode() for one in (before, after))
-    changed = [name for name in NAMES if json.dumps(before[name]) != json.dumps(after[name])]  # as text: the order counts
+    texts = [{name: json.dumps(one[name]) for name in NAMES} for one in (before, after)]  # in one order
+    old, new = (json.dumps({name: one[name] for name in NAMES}).encode() for one in (before, after))
+    changed = [name for name in NAMES if texts[0][name] != texts[1][name]]
     found = changed_piece(old, pieces_of(old), new)
     if len(changed) == 1:
         assert found is not None
