@@ -16,12 +16,14 @@ from probe.monitor.cache import Reading
 from probe.monitor.plan import ProbePlan
 from probe.values import ResourceId
 from probe.workers.prober import Prober
-from probe.workers.sharded import ShardedMonitors
-from tests.monitor.rig import plan_of, virtual_server
+from probe.workers.sharded import EACH_MIN, ShardedMonitors
+from tests.monitor.rig import FIRST, plan_of, virtual_server
 from tests.sim.environment import Run, make_environment, start_run
 from tests.sim.loop import VirtualLoop, current_loop, run_virtual
 from tests.sim.machine import Machine
+from tests.sim.servers import Server
 
+MANY = 2 * EACH_MIN  # enough for both of two workers
 PIECE_BYTES = 1000  # so that frames come in pieces
 
 
@@ -237,3 +239,24 @@ def simulate(body: Callable[[WorkersRig], Awaitable[None]], *, workers: int = 2,
         assert not [crew for crew in rig.crews if crew.running]
 
     run_virtual(main(), until_s)
+
+
+def serve(rig: WorkersRig, count: int, **properties: object) -> list[Server]:
+    """Serve SMTP on so many ports and watch each as `sN`."""
+    servers = []
+    for number in range(count):
+        servers.append(rig.machine.serve("smtp", ("127.0.0.1", 1000 + number)))
+        rig.monitors.watch(rig.plan(f"s{number}", f"127.0.0.1:{1000 + number}", **properties), FIRST, True)
+    return servers
+
+
+def id_of(name: str) -> ResourceId:
+    """Name a resource of these tests."""
+    return ResourceId("default", name)
+
+
+def on_worker(rig: WorkersRig, number: int) -> list[str]:
+    """Name what the worker of that number watches by now."""
+    prober = rig.crews[number].prober
+    assert prober is not None
+    return [watched.id.name for watched in prober._by_serial.values()]
