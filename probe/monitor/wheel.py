@@ -45,8 +45,8 @@ class Entry(Protocol):
 class Wheel:
     """Buckets of entries by tick, a heap of the ticks in use, and one timer for the earliest."""
 
-    __slots__ = ("_armed", "_buckets", "_clock", "_late", "_look", "_now_firing", "_tick_firing", "_ticks", "_timer",
-                 "firing")  # fmt: skip
+    __slots__ = ("_armed", "_buckets", "_clock", "_closed", "_late", "_look", "_now_firing", "_tick_firing", "_ticks",
+                 "_timer", "firing")  # fmt: skip
 
     def __init__(
         self, clock: Clock, look: Callable[[], None], late: Callable[[float, float], None] | None = None
@@ -57,6 +57,7 @@ class Wheel:
         self._buckets: dict[int, dict[Entry, None]] = {}
         self._ticks: list[int] = []
         self._timer: Timer | None = None
+        self._closed = False
         self._armed = 0  # the tick that the timer waits for
         self.firing = False  # a pass is going on: `look` is called once more before it ends
         self._now_firing: deque[Entry] = deque()  # what is left of the tick that is firing
@@ -87,7 +88,8 @@ class Wheel:
         entry.tick = NOWHERE
 
     def close(self) -> None:
-        """Forget everything."""
+        """Forget everything, for good: what is added from now on is never due."""
+        self._closed = True
         self._buckets.clear()
         self._ticks.clear()
         self._now_firing.clear()
@@ -96,6 +98,8 @@ class Wheel:
             self._timer = None
 
     def _arm(self) -> None:
+        if self._closed:
+            return
         ticks, buckets = self._ticks, self._buckets
         while ticks and not buckets[ticks[0]]:
             del buckets[heappop(ticks)]
@@ -116,7 +120,8 @@ class Wheel:
         self.firing = True
         try:
             self._fire_some()
-            self._look()
+            if not self._closed:
+                self._look()
         finally:
             self.firing = False
             self._arm()

@@ -172,3 +172,14 @@ def test_one_that_raises_keeps_no_other_from_being_due(caplog: pytest.LogCapture
     bench.clock.move(1.1)
     assert [bell for bell, _ in bench.rung] == [broken, other]
     assert "a due call failed" in caplog.text
+
+
+def test_a_closed_wheel_looks_and_fires_no_more() -> None:
+    """Closing in the middle of a pass ends it, and what is added afterwards is never due: the poller is gone then."""
+    bench = Bench()
+    closer, other = bench.bell(1), bench.bell(1)
+    closer.then = bench.wheel.close
+    bench.clock.move(1.1)
+    bench.wheel.add(other, bench.clock.now() + 1)
+    bench.clock.move(2.0)
+    assert ([bell for bell, _ in bench.rung], bench.looks) == ([closer], 0)
