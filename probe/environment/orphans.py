@@ -20,9 +20,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
+from probe.environment.stat import children_of
+
 REAP_EVERY_S = 1.0
 PR_GET_CHILD_SUBREAPER = 37  # linux/prctl.h
-STAT_BYTES_MAX = 4096
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,8 @@ def reap_orphans() -> None:
     with _family.lock:
         if _family.births or not _any_ended():
             return
-        for pid in _children():
+        for child in children_of(os.getpid()):
+            pid = child.pid
             if pid in _family.ours:
                 continue
             with suppress(ChildProcessError):
@@ -114,30 +116,6 @@ def _any_ended() -> bool:
         return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
         return False
-
-
-def _children() -> Iterator[int]:
-    """List our children, ended ones too; some 10 µs for each process that we see (in a container its own alone)."""
-    us = os.getpid()
-    with os.scandir("/proc") as entries:
-        pids = [int(entry.name) for entry in entries if entry.name.isdigit()]
-    for pid in pids:
-        if _parent_of(pid) == us:
-            yield pid
-
-
-def _parent_of(pid: int) -> int | None:
-    try:
-        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        line = os.read(fd, STAT_BYTES_MAX)
-    except ProcessLookupError:
-        return None
-    finally:
-        os.close(fd)
-    return int(line[line.rindex(b")") + 2 :].split()[1])
 
 
 class Reaper:

@@ -17,62 +17,19 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from probe.environment.orphans import buried, start_child
+from probe.environment.stat import ProcessStat, members_of, read_stat
 
-STAT_BYTES_MAX = 4096  # a line of /proc/PID/stat is some 300 bytes; the name in it at most 64
 KILL_ROUNDS_MAX = 5  # a member can fork while the group is walked; a round finds what the one before missed
 OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 OUTPUT_MODE = 0o640
 OUTPUT_DIRECTORY_MODE = 0o750
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessStat:
-    """What we need of /proc/PID/stat."""
-
-    pid: int
-    state: str  # "Z" and "X" are dead
-    session: int
-    start_time: int  # clock ticks after boot
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can still do anything."""
-        return self.state not in ("Z", "X")
-
-
-def read_stat(pid: int) -> ProcessStat | None:
-    """Read /proc/PID/stat, or None when there is no such process."""
-    try:
-        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        line = os.read(fd, STAT_BYTES_MAX)
-    except ProcessLookupError:
-        return None
-    finally:
-        os.close(fd)
-    # The name (field 2) may hold spaces and parentheses: what we want lies behind the last one.
-    fields = line[line.rindex(b")") + 2 :].split()
-    return ProcessStat(pid=pid, state=fields[0].decode(), session=int(fields[3]), start_time=int(fields[19]))
-
-
-def members_of(session: int) -> Iterator[ProcessStat]:
-    """Walk /proc for the processes of a session (its groups included); some 10 µs for each process of the node."""
-    with os.scandir("/proc") as entries:
-        pids = [int(entry.name) for entry in entries if entry.name.isdigit()]
-    for pid in pids:
-        stat = read_stat(pid)
-        if stat is not None and stat.session == session:
-            yield stat
 
 
 def _ticks_now() -> int:

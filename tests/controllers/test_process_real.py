@@ -17,7 +17,8 @@ from probe.controllers.output import OUTPUT_BYTES_MAX
 from probe.controllers.process import ProcessController
 from probe.controllers.records import Records, record_of
 from probe.environment.files import RealFiles
-from probe.environment.processes import RealProcesses, members_of, read_stat
+from probe.environment.processes import RealProcesses
+from probe.environment.stat import members_of, read_stat
 from probe.values import Incarnation, Reason, Verdict
 from tests.controllers.real import ID, real_controller
 from tests.environment.until import until

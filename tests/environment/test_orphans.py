@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from probe.environment.orphans import Reaper, adopts_orphans, birth, reap_orphans
-from probe.environment.processes import RealProcesses, read_stat
+from probe.environment.processes import RealProcesses
+from probe.environment.stat import read_stat
 from probe.environment.programs import RealPrograms, read_output
 from tests.environment.until import until
 

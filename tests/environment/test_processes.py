@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from probe.environment.processes import RealProcess, RealProcesses, members_of, read_stat
+from probe.environment.processes import RealProcess, RealProcesses
+from probe.environment.stat import members_of, read_stat
 from tests.environment.until import until
 
 KIB = 1024
