@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -103,9 +103,10 @@ class Crowd:
 
 
 @pytest.fixture
-def stack() -> ExitStack:
+def stack() -> Iterator[ExitStack]:
     """Keep the readers until the test has ended."""
-    return ExitStack()
+    with ExitStack() as held:
+        yield held
 
 
 async def test_many_readers_are_written_to_in_slices(stack: ExitStack) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from probe.environment.orphans import Reaper, adopts_orphans, birth, reap_orphans
 from probe.environment.processes import RealProcesses
-from probe.environment.stat import read_stat
 from probe.environment.programs import RealPrograms, read_output
+from probe.environment.stat import read_stat
 from tests.environment.until import until
 
 PR_SET_CHILD_SUBREAPER = 36
