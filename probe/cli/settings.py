@@ -122,7 +122,7 @@ FLAGS: tuple[Flag, ...] = (
         "--workers",
         "N",
         parse_workers,
-        "probe from so many processes, for stores of very many resources, or auto: one for each core (1: from this one)",
+        "probe from so many processes, for stores of very many resources; auto: one for each core (1: from this one)",
     ),
     Flag("--metrics", "full|lean", one_of("full", "lean"), "lean leaves out the histograms of every resource (full)"),
     Flag(

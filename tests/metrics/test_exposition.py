@@ -17,8 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from probe.lifecycle.events import Trigger
 from probe.lifecycle.report import ResourceReport
 from probe.metrics import METRICS, Metrics, chunks
-from probe.metrics.exposition import LINES_PER_SLICE, REPORTS_PER_SLICE, number
+from probe.metrics.exposition import LINES_PER_SLICE, REPORTS_PER_SLICE
 from probe.metrics.labels import escape, label_text
+from probe.metrics.ours import number
 from probe.metrics.table import DETECTION, PREFIX
 from probe.values import Outcome, Reason, ResourceId, Stage, State
 
