@@ -4,11 +4,13 @@
     python3 deploy/sbom.py > looksalive.cdx.json
 
 It lists what `pip install --require-hashes -r deploy/requirements.lock` may install, with the hash of every file that
-it may take, and the project itself. The same lock gives the same bytes: there is no time and no chance in it.
+it may take, what others wrote and the project brings with it, and the project itself. The same sources give the same
+bytes: there is no time and no chance in it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
@@ -20,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "deploy" / "requirements.lock"
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)\s*(?:;\s*([^\\]*?))?\s*\\?$")
 HASH = re.compile(r"^\s+--hash=sha256:([0-9a-f]{64})\s*\\?$")
+# Files of others that lie among the sources, each with its licence beside it: folder, name, version, licence.
+BROUGHT = ((ROOT / "probe" / "api" / "page" / "uplot", "uplot", "1.6.32", "MIT"),)
 
 
 def components(lock: str) -> list[dict[str, object]]:
@@ -52,14 +56,43 @@ def components(lock: str) -> list[dict[str, object]]:
     return found
 
 
+def brought() -> list[dict[str, object]]:
+    """Describe what lies among the sources, with the hash of each file."""
+    found: list[dict[str, object]] = []
+    for folder, name, version, licence in BROUGHT:
+        purl = f"pkg:npm/{name}@{version}"
+        files = [
+            {"type": "file", "name": path.name, "hashes": [{"alg": "SHA-256", "content": _digest(path)}]}
+            for path in sorted(folder.iterdir())
+            if path.name != "LICENSE"
+        ]
+        found.append(
+            {
+                "type": "library",
+                "bom-ref": purl,
+                "name": name,
+                "version": version,
+                "purl": purl,
+                "scope": "required",
+                "licenses": [{"license": {"id": licence}}],
+                "components": files,
+            }
+        )
+    return found
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def document(lock: str, project: dict[str, object], version: str) -> dict[str, object]:
-    """Make the document: the project on top, everything of the lock below it."""
-    listed = components(lock)
+    """Make the document: the project on top, everything of the lock and what it brings with it below it."""
+    listed = components(lock) + brought()
     purl = f"pkg:pypi/{project['name']}@{version}"
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
-        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, purl + lock)}",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, purl + json.dumps(listed))}",
         "version": 1,
         "metadata": {
             "component": {

@@ -1,4 +1,4 @@
-"""The bill of materials is made from the lock alone, whole, and the same each time."""
+"""The bill of materials is made from the lock and what lies among the sources, whole, and the same each time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
+from pathlib import PurePath
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
+from probe.api.page import VENDORED
 from probe.version import __version__
 from tests.house import ROOT
 
@@ -31,7 +34,7 @@ def test_every_pinned_package_is_in_it_with_every_hash() -> None:
     """Names, versions and hashes are those of the lock; what is installed under a condition alone is optional."""
     bill: dict[str, Any] = json.loads(made())
     pinned = [Requirement(line.rstrip(" \\")) for line in LOCK.splitlines() if re.match(r"[a-z]", line)]
-    listed = {each["name"]: each for each in bill["components"]}
+    listed = {each["name"]: each for each in bill["components"] if each["purl"].startswith("pkg:pypi/")}
     assert {name: each["version"] for name, each in listed.items()} == {
         each.name: str(each.specifier).removeprefix("==") for each in pinned
     }
@@ -41,6 +44,19 @@ def test_every_pinned_package_is_in_it_with_every_hash() -> None:
     hashes = [one["content"] for each in listed.values() for one in each["externalReferences"][0]["hashes"]]
     assert hashes == re.findall(r"sha256:([0-9a-f]{64})", LOCK)
     assert all(each["externalReferences"][0]["hashes"] for each in listed.values())
+
+
+def test_what_lies_among_the_sources_is_in_it() -> None:
+    """Each file of others that the page serves is there with its hash and version; the wheel has its licence."""
+    bill: dict[str, Any] = json.loads(made())
+    (uplot,) = (each for each in bill["components"] if each["purl"].startswith("pkg:npm/"))
+    assert (uplot["name"], uplot["licenses"]) == ("uplot", [{"license": {"id": "MIT"}}])
+    hashes = {each["name"]: each["hashes"][0]["content"] for each in uplot["components"]}
+    assert hashes == {PurePath(one.path).name: one.sha256 for one in VENDORED.values()}
+    assert all(f"-{uplot['version']}." in name for name in VENDORED)
+    licences = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license-files"]
+    assert {f"probe/api/page/{PurePath(one.path).parent}/LICENSE" for one in VENDORED.values()} <= set(licences)
+    assert all((ROOT / each).is_file() for each in licences)
 
 
 def test_it_is_cyclonedx() -> None:
@@ -54,7 +70,7 @@ def test_it_is_cyclonedx() -> None:
     assert len(set(refs)) == len(refs)
     (below,) = bill["dependencies"]
     assert (below["ref"], sorted(below["dependsOn"])) == (refs[0], sorted(refs[1:]))
-    assert all(re.fullmatch(r"pkg:pypi/[a-z0-9-]+@[0-9.]+", each["purl"]) for each in bill["components"])
+    assert all(re.fullmatch(r"pkg:(pypi|npm)/[a-z0-9-]+@[0-9.]+", each["purl"]) for each in bill["components"])
 
 
 def test_the_official_schema_takes_it() -> None:
