@@ -85,8 +85,8 @@ def reading(api: Api) -> Iterator[None]:
             raise Problem(503, "history_unusable", f"the history cannot be used: {problem}") from None
         except FileNotFoundError:
             raise
-        except OSError:  # a time-out of ours, or no thread left beside those that hang
-            message = "the disk of the history does not answer; ask again later"
+        except OSError:  # a time-out of ours, behind others or at the disk; or no thread left beside those that hang
+            message = "the history was not read in time: others are reading it, or its disk hangs; ask again later"
             raise Problem(503, "history_slow", message, {"Retry-After": "10"}) from None
 
 

@@ -66,7 +66,7 @@ async def _back(arguments: argparse.Namespace, session: Session) -> tuple[list[d
         last = LAST_WHEN_FOLLOWING
     events, following, left_out = await read_back(session.client, arguments.target or "", arguments.since, last)
     if left_out:
-        complain("events", f"only the last {len(events)}; choose with --since, --last or GROUP/NAME")
+        complain("events", left_out)
     return events, following
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from probe.cli.client import Client
-from probe.cli.errors import Garbled
+from probe.cli.errors import Garbled, Refused
 from probe.cli.output import Style, safe
 
 EVENTS_PER_PAGE = 1000
@@ -37,11 +37,11 @@ async def read_events(client: Client, after: int = 0) -> list[dict[str, Any]]:
 
 async def read_back(
     client: Client, target: str = "", since: float | None = None, last: int | None = None
-) -> tuple[list[dict[str, Any]], int, bool]:
+) -> tuple[list[dict[str, Any]], int, str]:
     """Read the last events, over all runs that were recorded: the last `last`, those since, or all; oldest first.
 
-    Returns them, the seq behind which what happens from now on begins, and whether there are older ones that were asked
-    for and are left out. Raises ServiceError.
+    Returns them, the seq behind which what happens from now on begins, and, where older ones that were asked for are
+    left out, why. What the service remembers is told also when its history cannot be read. Raises ServiceError.
     """
     wanted = EVENTS_MAX if last is None else min(last, EVENTS_MAX)
     query = {"before": "", "limit": str(max(1, min(wanted, EVENTS_PER_PAGE)))}
@@ -50,7 +50,12 @@ async def read_back(
     events: list[dict[str, Any]] = []
     following: int | None = None
     while True:
-        document = await client.ask("/api/v1/events", query)
+        try:
+            document = await client.ask("/api/v1/events", query)
+        except Refused as error:
+            if error.status != 503 or following is None:
+                raise
+            return events, following, f"only the last {len(events)}; what was before is not told: {error}"
         page = document.get("events") if isinstance(document, dict) else None
         previous = document.get("previous") if isinstance(document, dict) else None
         if not isinstance(page, list) or not all(map(is_event, page)) or not isinstance(document.get("next"), int):
@@ -60,8 +65,10 @@ async def read_back(
         if not isinstance(previous, str) or not page or len(events) >= wanted:
             break
         query["before"] = previous
+    events = events[max(0, len(events) - wanted) :]
     left_out = isinstance(previous, str) and last is None
-    return events[max(0, len(events) - wanted) :], following, left_out
+    why = f"only the last {len(events)}; choose with --since, --last or GROUP/NAME" if left_out else ""
+    return events, following, why
 
 
 def is_event(event: Any) -> bool:

@@ -24,7 +24,7 @@ from probe.metrics import Metrics
 
 READERS_MAX = 4  # threads, of which all but one have been given up
 REPORT_S = 120.0  # of a month with many edges
-PAGE_S = 10.0
+PAGE_S = 8.0  # the page and our commands give up after ten, and would not hear why
 
 T = TypeVar("T")
 

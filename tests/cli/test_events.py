@@ -16,7 +16,7 @@ from probe.cli import main
 from probe.cli.arguments import EXIT_CANNOT_ASK, EXIT_OK, EXIT_USAGE
 from probe.cli.happenings import event_line
 from probe.cli.output import Style
-from tests.cli.service import FakeService, event_of, serving, status_of
+from tests.cli.service import FakeService, event_of, refusal, serving, status_of
 from tests.e2e.command import COMMAND, surroundings
 
 WAIT_S = 20.0
@@ -69,6 +69,28 @@ def test_a_flood_is_cut_and_said(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr()
     assert len(printed.out.splitlines()) == 100_000
     assert "only the last 100000; choose with --since" in printed.err
+
+
+def test_what_is_remembered_is_told_when_the_history_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """A history that fails takes no event away that the service still remembers; it is said that there is no more."""
+    service = FakeService(status_of(1))
+    page = {"events": [event_of(1), event_of(2)], "next": 2, "previous": "1@1.5"}
+    unusable = refusal(503, "history_unusable", "the history cannot be used: it is damaged")
+    service.raw = lambda request: unusable if request.query["before"] else web.json_response(page)
+    with serving(service):
+        assert main(["events", "--json", "--url", service.url]) == EXIT_OK
+    printed = capsys.readouterr()
+    assert [json.loads(line)["seq"] for line in printed.out.splitlines()] == [1, 2]
+    assert "only the last 2; what was before is not told: the history cannot be used" in printed.err
+
+
+def test_a_history_that_cannot_be_read_with_nothing_remembered(capsys: pytest.CaptureFixture[str]) -> None:
+    """When there is nothing to tell, why not is an error."""
+    service = FakeService(status_of(1))
+    service.raw = lambda _: refusal(503, "history_unusable", "the history cannot be used: it is damaged")
+    with serving(service):
+        assert main(["events", "--url", service.url]) == EXIT_CANNOT_ASK
+    assert "the history cannot be used" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
