@@ -42,7 +42,7 @@ class Flag(NamedTuple):
 def parse_workers(text: str) -> int:
     """Read how many processes there are to be; `auto` is one for each core that we may use."""
     if text.strip().lower() == "auto":
-        return len(os.sched_getaffinity(0))
+        return min(len(os.sched_getaffinity(0)), WORKERS_MAX)
     try:
         workers = int(text)
     except ValueError:

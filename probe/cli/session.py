@@ -99,7 +99,7 @@ def check_url(text: str) -> str:
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError(f"{text!r}: leave out user, query and fragment; a token goes into --token-file")
     _ = parts.port  # raises ValueError itself
-    return text.rstrip("/")
+    return parts.geturl().rstrip("/")  # the scheme in small letters
 
 
 def token_from(raw: bytes, name: str) -> str:

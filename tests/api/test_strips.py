@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from probe.metrics import Metrics
 from probe.values import Reason, ResourceId, Stage
 from tests.api.conftest import Opener
 from tests.api.service import StaticService, report
+from tests.house import ROOT
 
 
 def counted(*names: str) -> StaticService:
@@ -54,6 +56,14 @@ async def test_those_that_are_named_in_the_order_in_which_they_are(opened: Opene
     """`ids` gives them as named, each once; who is not there is left out."""
     told = await asked(opened, counted("smtp", "pop3"), "?ids=evs2/web,evs1/nobody,evs1/smtp,evs2/web")
     assert [one["id"] for one in told["strips"]] == ["evs2/web", "evs1/smtp"]
+
+
+async def test_an_address_holds_what_the_page_asks_at_once(opened: Opener) -> None:
+    """As many strips as the page asks in one question, of the longest names that a store may have, are answered."""
+    script = (ROOT / "probe/api/page/strip.js").read_text(encoding="utf-8")
+    (at_once,) = re.findall(r"const AT_ONCE = (\d+);", script)
+    ids = [f"{'g' * 63}/{number:063}" for number in range(int(at_once))]
+    assert (await asked(opened, counted("smtp"), f"?minutes=240&ids={','.join(ids)}"))["strips"] == []
 
 
 async def test_pages_of_strips(opened: Opener) -> None:

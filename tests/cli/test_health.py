@@ -72,6 +72,14 @@ def test_a_trickle_does_not_stretch_the_deadline(capsys: pytest.CaptureFixture[s
     assert "did not answer within 0.5 s" in capsys.readouterr().err
 
 
+def test_a_scheme_in_capitals_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """HTTPS:// is never asked in the clear: of a service without TLS it says so."""
+    with serving(FakeService()) as service:
+        service.raw = lambda _: web.json_response({})
+        assert main(["health", "--url", service.url.replace("http:", "HTTPS:")]) == EXIT_FAILED
+    assert "it does not speak TLS there; write http://" in capsys.readouterr().err
+
+
 def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
     """A refused connection is a failure, also as JSON."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

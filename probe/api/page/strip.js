@@ -8,7 +8,7 @@ const MINUTES = 60;
 const FRESH_MS = 30000;
 const BAR = 4;
 const HEIGHT = 22;
-const AT_ONCE = 100; // strips of one question; below what an address may hold
+const AT_ONCE = 60; // strips of one question: with the longest names, 127 characters each, an address still holds them
 const GATHER_MS = 20; // strips come into sight in flocks
 const KINDS = {
   failed: { height: HEIGHT, word: "failures" },
