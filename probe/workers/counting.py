@@ -36,6 +36,8 @@ def take_counts(numbers: ResourceNumbers, shown: _Shown) -> Counts:
         tuple((stage, reason, count) for (stage, reason), count in numbers.failures.items()),
         tuple(numbers.unknowns.items()),
         tuple(certificates),
+        numbers.minute_failed,
+        numbers.minute_unknown,
     )
     numbers.attempts = numbers.minute_ok = numbers.minute_failed = numbers.minute_unknown = 0
     numbers.minute_s = numbers.minute_s_max = 0.0
@@ -55,11 +57,11 @@ def add_counts(metrics: Metrics, plan: ProbePlan, counts: Counts) -> None:
     numbers.minute_ok += counts.answered
     numbers.minute_s += counts.answered_s
     numbers.minute_s_max = max(numbers.minute_s_max, counts.answered_s_max)
+    numbers.minute_failed += counts.failed
+    numbers.minute_unknown += counts.untold
     for stage, reason, count in counts.failures:
-        numbers.minute_failed += count
         numbers.failures[stage, reason] = numbers.failures.get((stage, reason), 0) + count
     for unknown, count in counts.unknowns:
-        numbers.minute_unknown += count
         numbers.unknowns[unknown] = numbers.unknowns.get(unknown, 0) + count
     for binding, not_after, verified in counts.certificates:
         if any(target.binding == binding for target in plan.targets):

@@ -131,6 +131,8 @@ class Counts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     failures: tuple[tuple[Stage, Reason, int], ...] = ()
     unknowns: tuple[tuple[Reason, int], ...] = ()
     certificates: tuple[tuple[str, tuple[float, ...], bool], ...] = ()
+    failed: int = 0  # of the failures, and of the unknowns, those that speak of the minute: no start was confirmed
+    untold: int = 0
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True, gc=False):

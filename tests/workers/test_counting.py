@@ -22,7 +22,9 @@ TRAVEL = {"attempts", "certificates", "failures", "last_run", "minute_failed", "
 THE_CORES = {"labels", "progressed", "restarts", "transitions"}
 
 happenings = some.lists(
-    some.sampled_from(["attempt", "answered", "failure", "unknown", "certificate", "lag", "stage", "travel"]),
+    some.sampled_from(
+        ["attempt", "answered", "failure", "unknown", "confirming", "certificate", "lag", "stage", "travel"]
+    ),
     max_size=40,
 )
 
@@ -39,6 +41,9 @@ def happen(metrics: Metrics, what: str, number: int) -> None:
             metrics.failure(ID, Stage.BANNER, (Reason.EOF, Reason.RESET)[number % 2])
         case "unknown":
             metrics.unknown(ID, Reason.PROBER_STALLED)
+        case "confirming":
+            metrics.failure(ID, Stage.CONNECT, Reason.CONNECT_REFUSED, confirming=True)
+            metrics.unknown(ID, Reason.PROBER_STALLED, confirming=True)
         case "certificate":
             metrics.certificate(ID, "127.0.0.1:25", (float(number), 9.0), number % 2 == 0)
         case "lag":
