@@ -191,6 +191,8 @@ class Prober:
         self._monitors.unwatch(watched.id)
         self._report([self._told(watched)])  # what was counted last
         del self._by_serial[watched.serial], self._by_id[watched.id]
+        for kind in (Probed, Suspected):
+            self._untold.pop((watched.id, kind), None)
         self._dialogues.forget(watched.id)
         self._metrics.forget(watched.id)
 
@@ -203,6 +205,7 @@ class Prober:
         if self._channel.waiting > WAITING_BYTES_MAX:
             self._untold[event.id, type(event)] = event
             return
+        self._untold.pop((event.id, type(event)), None)  # the newer one stands, and may not be told before it
         self._report([self._told(watched)])
         match event:
             case Probed(_, _, alive, verdict, trigger, seen_at):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 
 from probe.environment import Environment
-from probe.lifecycle.events import Trigger
+from probe.lifecycle.events import Probed, Trigger
 from probe.monitor.target import Result
 from probe.values import Reason, ResourceId, Stage
 from probe.workers import prober as module
@@ -175,6 +176,63 @@ def test_while_nobody_listens_nothing_is_made() -> None:
         assert len(edges) == 200
         assert not any(edge.alive for edge in edges)
         assert all(main.told(serial)[-1].alive is False for serial in range(200))
+
+    simulate(body)
+
+
+def choke(main: Main) -> wire.Begin:
+    """Have a port watched as `default/s1`, beside so much that there is soon no room for what is told."""
+    begin = main.begin(1, 26)
+    for serial in range(2, 200):
+        main.begin(serial, 25, period_s=0.2)
+    return begin
+
+
+def test_an_edge_that_waited_is_not_told_behind_a_newer_one() -> None:
+    """There is room again, and an edge, before the next look: what was kept is of the past."""
+
+    async def body(main: Main) -> None:
+        main.machine.serve("smtp", ("127.0.0.1", 25))
+        server = main.machine.serve("smtp", ("127.0.0.1", 26))
+        choke(main)
+        await main.until(2)
+        main.ours.clogged = True
+        await main.until(12)
+        server.fault = Fault.REFUSE
+        main.say(wire.Ask(1, Trigger.PROBE, None, True, False))
+        await main.until(20.02)
+        assert [event for event in main.prober._untold.values() if isinstance(event, Probed) and not event.alive]
+        main.heard.clear()
+        server.fault = Fault.NONE
+        main.ours.unclog()
+        main.say(wire.Ask(1, Trigger.KERNEL, None, False, True))
+        await main.until(22)
+        edges = [news.alive for _, news in main.heard if isinstance(news, wire.Edge) and news.serial == 1]
+        assert edges == [True]
+
+    simulate(body)
+
+
+def test_an_edge_that_waited_ends_with_its_watch() -> None:
+    """The same resource given again begins with the level that is believed: an edge from before is not told of it."""
+
+    async def body(main: Main) -> None:
+        main.machine.serve("smtp", ("127.0.0.1", 25))
+        server = main.machine.serve("smtp", ("127.0.0.1", 26))
+        begin = choke(main)
+        await main.until(2)
+        main.ours.clogged = True
+        await main.until(12)
+        server.fault = Fault.REFUSE
+        main.say(wire.Ask(1, Trigger.PROBE, None, True, False))
+        await main.until(20)
+        server.fault = Fault.NONE
+        main.say(wire.End(1), msgspec.structs.replace(begin, serial=1000))
+        await main.until(25)
+        main.heard.clear()
+        main.ours.unclog()
+        await main.until(27)
+        assert not [news for _, news in main.heard if isinstance(news, wire.Edge) and news.serial == 1000]
 
     simulate(body)
 
