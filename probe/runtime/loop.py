@@ -127,6 +127,7 @@ class Runtime:
                 task.cancel()
             self._inbox.close()
             self.kernel.close()
+            self.withheld.drop()
             await self.monitors.close()
             self.workers.cancel_all()
 

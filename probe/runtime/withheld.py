@@ -54,6 +54,10 @@ class Withheld:
         finally:
             self.holding = False
 
+    def drop(self) -> None:
+        """Forget what waits: we end, and begin nothing any more."""
+        self._waiting.clear()
+
     async def release(self, perform: Callable[[Action], None], world: World, clock: Clock) -> None:
         """Begin the watches that were kept back, so many at once; one that is no longer meant is left out."""
         while self._waiting:

@@ -86,6 +86,23 @@ def test_a_store_of_many_slices_comes_online_whole() -> None:
     run_virtual(main())
 
 
+def test_an_end_before_all_is_watched_begins_nothing_more() -> None:
+    """What was to be watched behind the telling is not begun once we end, even if services are left running."""
+
+    async def main() -> None:
+        machine = make_machine()
+        edit(machine, "metabase.json", large_store(MANY))
+        service = SimService(machine)
+        while service.runtime.withheld.holding or not service.runtime.world.records:  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0)
+        assert not service.inventory.told
+        async with asyncio.timeout(60):
+            await service.end(stop_services=False)
+        assert service.runtime.monitors.ids() == ()
+
+    run_virtual(main())
+
+
 def test_an_end_while_the_store_is_told_stops_what_is_told_last() -> None:
     """What an earlier run left running is ended though its slice was still to come when the end was asked for."""
 
