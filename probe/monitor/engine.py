@@ -194,11 +194,16 @@ class Engine:
         for fd, mask in events:
             dial = dials.get(fd)
             # One that was opened during this batch has the descriptor of a closed one: the event is not its own.
-            if dial is not None and dial.born != batch:
-                listens = dial.listens
-                told.append((dial, mask, listens))
-                if listens:
+            if dial is None or dial.born == batch:
+                continue
+            listens = dial.listens
+            if listens:
+                try:
                     dial.receive()
+                except Exception as error:  # noqa: BLE001 - rule 3; what was read of the others is not lost
+                    dial.broke(error)
+                    continue
+            told.append((dial, mask, listens))
         now = self.clock.now()
         self.burying = True
         try:

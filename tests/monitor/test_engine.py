@@ -296,6 +296,38 @@ def test_a_bug_of_ours_is_unknown_and_logged_once(caplog: pytest.LogCaptureFixtu
     assert len(caplog.records) == 2
 
 
+class Unreadable(SimSocket):
+    """A socket that we cannot read, by a mistake of ours."""
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0, /) -> NoReturn:
+        raise TypeError("planted")
+
+
+def test_a_bug_of_ours_while_reading_costs_nobody_else_an_answer() -> None:
+    """Several answers are read together: one that cannot be is `probe_internal`, the others are judged."""
+
+    class Network(SimNetwork):
+        made = 0
+
+        def socket(self, family: int) -> SimSocket:
+            opened = super().socket(family)
+            Network.made += 1
+            if Network.made == 2:
+                opened.__class__ = Unreadable
+            return opened
+
+    async def body(bench: Bench) -> None:
+        network = Network(bench.machine.wire, bench.loop, bench.machine.host)
+        engine = Engine(with_network(bench.environment, network), max_in_flight=3)
+        results = await asyncio.gather(*(ask(engine, bench.target()) for _ in range(3)))
+        reasons = [result.verdict.reason for result in results]
+        assert reasons == [Reason.MATCHED, Reason.PROBE_INTERNAL, Reason.MATCHED]
+        engine.close()
+        assert not network.sockets
+
+    simulate(body)
+
+
 def test_a_listener_of_results_that_raises_keeps_no_socket(caplog: pytest.LogCaptureFixture) -> None:
     """A bug in whoever hears the result closes the connection all the same."""
 
