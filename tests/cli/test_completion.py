@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from probe.cli.completion import shapes
 from tests.cli.service import FakeService, resource, serving, status_of
 from tests.cli.tmux import terminal
 from tests.e2e.command import COMMAND, surroundings
+from tests.e2e.programs import need
 
 ENDS_WITHIN_S = 60.0
 Complete = Callable[[str], list[str]]
@@ -68,8 +68,7 @@ def in_fish(folder: Path, url: str) -> Complete:
 
 
 def _lines(command: list[str], folder: Path, url: str) -> list[str]:
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
+    need(command[0], command[0])
     done = subprocess.run(
         command,
         capture_output=True,
@@ -118,9 +117,7 @@ def test_resources_are_asked_for_as_the_line_says(shell: Callable[[Path, str], C
 
 def test_completes_in_zsh(tmp_path: Path) -> None:
     """The same at zsh's own prompt, with the Tab key."""
-    zsh = shutil.which("zsh")
-    if zsh is None:
-        pytest.skip("zsh is not installed")
+    zsh = need("zsh", "zsh")
     path = script("zsh", tmp_path)
     with serving(FakeService(status_of(1, *SERVICE))) as service:
         variables = {**environment(tmp_path, service.url), "PS1": "ready> "}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.e2e.programs import need
 
 SEEN_WITHIN_S = 30.0
 LOOK_S = 0.1
@@ -61,10 +60,8 @@ class Terminal:
 def terminal(
     folder: Path, program: list[str], environment: Mapping[str, str], size: tuple[int, int] = (100, 24)
 ) -> Iterator[Terminal]:
-    """Run a program in a window of (columns, rows); skips, with its reason, where there is no tmux."""
-    tmux = shutil.which("tmux")
-    if tmux is None:
-        pytest.skip("tmux is not installed")
+    """Run a program in a window of (columns, rows); where there is no tmux, says so."""
+    tmux = need("tmux", "tmux")
     window = Terminal(tmux, folder / "tmux")
     told = [f"{name}={value}" for name, value in environment.items()]
     columns, rows = map(str, size)

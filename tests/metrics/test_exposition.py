@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -22,6 +21,7 @@ from probe.metrics.labels import escape, label_text
 from probe.metrics.ours import number
 from probe.metrics.table import DETECTION, PREFIX
 from probe.values import Outcome, Reason, ResourceId, Stage, State
+from tests.e2e.programs import need
 
 SMTP, STORE = ResourceId("evs1", "smtp"), ResourceId("evs1", "store")
 ONE = {"group": "evs1", "resource": "smtp"}
@@ -402,11 +402,15 @@ def test_resources_may_come_and_go_during_a_scrape() -> None:
 
 def _promtool(text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=30, check=False
+        [need("promtool", "prometheus"), "check", "metrics"],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool comes with the package prometheus")
 @pytest.mark.parametrize(
     "reports", [(), (a_report(), replace(a_report(STORE), root_cause=SMTP))], ids=["empty", "busy"]
 )
