@@ -6,6 +6,7 @@ import json
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import probe
 from bindings.model import Protocol
@@ -14,6 +15,7 @@ ADDRESS = "127.0.0.1"
 GROUP = "evs1"
 PORTS: dict[Protocol, int] = {"smtp": 2525, "pop3": 2110, "imap": 2143, "http": 2080}
 STORE_BYTES_MAX = 1 << 20
+SERVICE = ["-m", "probe.demo.service"]
 
 _POLICY = {"restart_threshold": 20, "restart_period_s": 60, "pending_timeout_s": 15}  # a demo is killed often
 
@@ -30,8 +32,9 @@ def write_demo_store(directory: str, python: str) -> DemoStore:
     """Write `metabase.json` and `cluster.json`; services are run by the interpreter `python`.
 
     A store that is there already stays as it is, so that services left running by `kill -9` are found again on their
-    ports and edits survive. Raises OSError when the folder cannot be written, ValueError for a metabase that is no
-    demo's.
+    ports and edits survive; only services whose interpreter or sources have gone since (another checkout, a new
+    environment) are run by `python` from now on. Raises OSError when the folder cannot be written, ValueError for a
+    metabase that is no demo's.
     """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,6 +44,8 @@ def write_demo_store(directory: str, python: str) -> DemoStore:
         _write(metabase, _metabase(ports))
     if not cluster.exists():
         _write(cluster, _cluster(ports, python))
+    else:
+        _revive(cluster, python)
     return DemoStore(directory, {str(protocol): port for protocol, port in ports.items()})
 
 
@@ -77,10 +82,30 @@ def _controller(python: str, *arguments: str) -> dict[str, object]:
     packages = str(Path(probe.__file__).resolve().parent.parent)  # the services need no installation of the project
     return {
         "kind": "process",
-        "command": [python, "-m", "probe.demo.service", *arguments],
+        "command": [python, *SERVICE, *arguments],
         "environment": {"PYTHONPATH": packages},
         "kill_after_s": 2,
     }
+
+
+def _revive(cluster: Path, python: str) -> None:
+    """Have services that can no longer be started run by `python`; what we cannot read is left to `run` to judge."""
+    try:
+        with cluster.open("rb") as file:
+            content = json.loads(file.read(STORE_BYTES_MAX))
+        controllers = [one["controller"] for one in content["groups"][GROUP]["resources"].values()]
+        dead = [one for one in controllers if one.get("command", [])[1:3] == SERVICE and not _starts(one)]
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return
+    for one in dead:
+        one.update(_controller(python, *one["command"][3:]))
+    if dead:
+        _write(cluster, content)
+
+
+def _starts(controller: dict[str, Any]) -> bool:
+    sources = Path(str(controller.get("environment", {}).get("PYTHONPATH", "")), "probe", "demo", "service.py")
+    return Path(str(controller["command"][0])).exists() and sources.exists()
 
 
 def _write(path: Path, content: dict[str, object]) -> None:

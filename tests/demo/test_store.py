@@ -61,6 +61,25 @@ def test_a_store_that_is_there_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "cluster.json").read_text() == cluster
 
 
+def test_services_of_an_environment_that_is_gone_are_started_by_this_one(tmp_path: Path) -> None:
+    """A demo whose earlier checkout or environment was removed starts its services; edits of the store stay."""
+    write_demo_store(str(tmp_path), str(tmp_path / "gone" / "python"))
+    cluster = tmp_path / "cluster.json"
+    edited = cluster.read_text().replace('"restart_threshold": 20', '"restart_threshold": 7')
+    cluster.write_text(edited)
+    write_demo_store(str(tmp_path), sys.executable)
+    assert cluster.read_text() == edited.replace(str(tmp_path / "gone" / "python"), sys.executable)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"groups": {"evs1": {"resources": {"smtp": {"controller": 7}}}}}'])
+def test_a_cluster_of_another_shape_is_left_to_be_judged(tmp_path: Path, content: str) -> None:
+    """What is no demo's cluster is neither changed nor a crash; `run` names its mistakes."""
+    write_demo_store(str(tmp_path), sys.executable)
+    (tmp_path / "cluster.json").write_text(content)
+    write_demo_store(str(tmp_path), sys.executable)
+    assert (tmp_path / "cluster.json").read_text() == content
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"keys": {"/smtp/1": {"bindings": ["[::1]:25"]}}}'])
 def test_another_s_store_is_not_overwritten(tmp_path: Path, content: str) -> None:
     """A folder that holds a store of the user's own is refused, untouched."""
