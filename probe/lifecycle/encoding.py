@@ -35,6 +35,7 @@ _TAGGED: dict[str, dict[str, type[Any]]] = {
     "action": {kind.__name__: kind for kind in get_args(Action)},
 }
 _TOLD = ("actions", "transitions", "answer")  # of a decision: compared as they are, the rest by its digest
+_LATER = frozenset({"joined"})  # came with a later version: where empty they are no part of a digest, as before it
 
 
 class Undecodable(ValueError):
@@ -90,8 +91,9 @@ def digest(decision: Decision) -> str:
     """Sum up the rest of a decision (records, tables, wishes) in a few hexadecimal digits."""
     summary = blake2b(digest_size=DIGEST_BYTES)
     for field in fields(Decision):
-        if field.name not in _TOLD:
-            for piece in _value_pieces(getattr(decision, field.name)):
+        value = getattr(decision, field.name)
+        if field.name not in _TOLD and (value or field.name not in _LATER):
+            for piece in _value_pieces(value):
                 summary.update(piece)
     return summary.hexdigest()
 
