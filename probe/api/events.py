@@ -7,14 +7,17 @@ longer reaches back is it told `overrun`, which means: read the status.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from aiohttp import HttpVersion11, web
 
 from probe.api.context import API, whole_number
 from probe.api.errors import Problem
-from probe.api.relay import is_ours
+from probe.api.relay import Seen, is_ours
 from probe.api.replies import json_reply, send
 from probe.api.server import Connection
 from probe.api.shapes import Events, event_of
+from probe.history.edges import Cursor
 
 EVENTS_PER_PAGE = 100
 EVENTS_PER_PAGE_MAX = 1000
@@ -28,7 +31,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     limit = whole_number(request, "limit", EVENTS_PER_PAGE, 1, EVENTS_PER_PAGE_MAX)
     service = request.app[API].service
     page = service.events_after(after, limit)
-    following = page[-1].seq if page else after if is_ours(service, after) else 0
+    following = page[-1].seq if page else after if is_ours(service, Seen(after)) else 0
     return json_reply(Events(tuple(map(event_of, page)), following))
 
 
@@ -54,11 +57,13 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _seen(request: web.Request) -> int | None:
+def _seen(request: web.Request) -> Seen | None:
     """Find the last event that the reader saw; a browser's Last-Event-ID goes before the query it was opened with."""
     last = request.headers.get("Last-Event-ID")
     if last is None:
-        return whole_number(request, "after", 0, 0, SEQ_MAX) if "after" in request.query else None
+        return Seen(whole_number(request, "after", 0, 0, SEQ_MAX)) if "after" in request.query else None
     if last.isascii() and last.isdigit() and len(last) <= len(str(SEQ_MAX)):
-        return int(last)
+        return Seen(int(last))
+    with suppress(ValueError):
+        return Seen(*Cursor.parse(last))
     raise Problem(400, "bad_event_id", "Last-Event-ID must be the id of an event of this stream")

@@ -11,6 +11,7 @@ import msgspec
 
 from probe.api.errors import Problem
 from probe.api.shapes import event_of
+from probe.history.edges import Cursor
 from probe.lifecycle.report import EventReport
 
 FRAMES_KEPT = 256
@@ -51,10 +52,10 @@ class Frames:
         self._by_seq: OrderedDict[int, bytes] = OrderedDict()
 
     def of(self, event: EventReport) -> bytes:
-        """Write the event as a server-sent event; its id is its seq."""
+        """Write the event as a server-sent event; its id names it also to a later run, which counts anew."""
         frame = self._by_seq.get(event.seq)
         if frame is None:
-            frame = b"id: %d\ndata: %s\n\n" % (event.seq, msgspec.json.encode(event_of(event)))
+            frame = b"id: %s\ndata: %s\n\n" % (str(Cursor.before(event)).encode(), msgspec.json.encode(event_of(event)))
             self._by_seq[event.seq] = frame
             if len(self._by_seq) > FRAMES_KEPT:
                 self._by_seq.popitem(last=False)

@@ -93,6 +93,13 @@ class Reader:
             self.gone.set_result(None)
 
 
+class Seen(NamedTuple):
+    """The last event that a reader saw; with the time it can be told from one of the same seq of another run."""
+
+    seq: int
+    time: float | None = None
+
+
 class _Piece(NamedTuple):
     """What the readers at one place lack: the bytes, the seq up to which they tell, and whether there is more."""
 
@@ -131,16 +138,17 @@ class Relay:
         return f"<Relay {len(self.readers)} readers, {len(self._hungry)} to be caught up, {len(self._walk)} to be told>"
 
     @contextmanager
-    def joined(self, wire: Wire, seen: int | None, *, chunked: bool) -> Iterator[Reader]:
-        """Hold a place among the readers: what lies behind `seen` is told, None: only what comes from now on."""
+    def joined(self, wire: Wire, last: Seen | None, *, chunked: bool) -> Iterator[Reader]:
+        """Hold a place among the readers: what lies behind `last` is told, None: only what comes from now on."""
         if self._loop is None:
             self._loop = self._loop_of()
             self._source.follow(self)
-        if seen is None and self._first is not None:
+        seen = None if last is None else last.seq
+        if last is None and self._first is not None:
             seen = self._last
         reader = Reader(self, wire, seen, chunked=chunked)
         if seen is not None:
-            if not is_ours(self._source, seen):
+            if last is not None and not is_ours(self._source, last):
                 reader.overrun, reader.seen = True, 0
             self.catch_up(reader)
         self.readers[reader] = None
@@ -286,9 +294,12 @@ class Relay:
             reader.lost()
 
 
-def is_ours(source: Source, seq: int) -> bool:
-    """Tell whether an event of that seq can have been seen in this run of ours: seqs begin again at 1 with each run."""
-    return seq == 0 or bool(source.events_after(seq - 1, 1))
+def is_ours(source: Source, last: Seen) -> bool:
+    """Tell whether that event can have been seen in this run of ours: seqs begin again at 1 with each run."""
+    if last.seq == 0:
+        return True
+    found = source.events_after(last.seq - 1, 1)
+    return bool(found) and (last.time is None or found[0].seq != last.seq or found[0].time == last.time)
 
 
 def _wired(data: bytes, chunked: bool) -> bytes:

@@ -42,7 +42,7 @@ async def tell(arguments: argparse.Namespace, session: Session) -> int:
     for event in events:
         _print(event, style, arguments.json)
     if arguments.follow:
-        await _follow(arguments, session, style, following)
+        await _follow(arguments, session, style, str(following))
     return EXIT_OK
 
 
@@ -70,9 +70,9 @@ async def _back(arguments: argparse.Namespace, session: Session) -> tuple[list[d
     return events, following
 
 
-async def _follow(arguments: argparse.Namespace, session: Session, style: Style, seen: int) -> None:
+async def _follow(arguments: argparse.Namespace, session: Session, style: Style, seen: str) -> None:
     """Follow for ever; a service that goes away is waited for, and nothing that it still keeps is missed."""
-    from probe.cli.happenings import concerns, follow
+    from probe.cli.happenings import concerns, follow, place_of
 
     trouble = ""
     while True:
@@ -82,7 +82,7 @@ async def _follow(arguments: argparse.Namespace, session: Session, style: Style,
                 if event is None:
                     complain("events", "some events are lost: the service was started anew, or we were too slow")
                     continue
-                seen = event["seq"]
+                seen = place_of(event)
                 if concerns(event, arguments.target or ""):
                     _print(event, style, arguments.json)
         except Unreachable as error:

@@ -76,12 +76,13 @@ def is_event(event: Any) -> bool:
     return isinstance(event, dict) and isinstance(event.get("seq"), int) and isinstance(event.get("time"), int | float)
 
 
-async def follow(client: Client, after: int | None) -> AsyncIterator[dict[str, Any] | None]:
+async def follow(client: Client, after: str | None) -> AsyncIterator[dict[str, Any] | None]:
     """Give the events of one connection as they happen, None where some were lost. Raises ServiceError.
 
-    `after` is the last that was seen; None: from now on. Ends when the service ends the stream.
+    `after` is the place behind which to begin (`place_of`, or a bare seq); None: from now on. Ends when the service
+    ends the stream.
     """
-    headers = {"Accept": "text/event-stream", **({} if after is None else {"Last-Event-ID": str(after)})}
+    headers = {"Accept": "text/event-stream", **({} if after is None else {"Last-Event-ID": after})}
     async with client.stream("/api/v1/stream", headers) as pieces:
         waiting = b""
         async for piece in pieces:
@@ -94,6 +95,11 @@ async def follow(client: Client, after: int | None) -> AsyncIterator[dict[str, A
                     yield None
                 elif text:
                     yield _event(text)
+
+
+def place_of(event: dict[str, Any]) -> str:
+    """Name an event for `follow`, so that it is not taken for one of the same seq of another run."""
+    return f"{event['seq']}@{event['time']!r}"
 
 
 def event_line(event: dict[str, Any], style: Style) -> str:

@@ -44,7 +44,7 @@ class Stream:
         return {name: value.lstrip() for name, _, value in (line.partition(":") for line in text.rstrip().split("\n"))}
 
     async def seqs(self, count: int) -> list[int]:
-        return [int((await self.frame())["id"]) for _ in range(count)]
+        return [int((await self.frame())["id"].partition("@")[0]) for _ in range(count)]
 
 
 @asynccontextmanager
@@ -107,9 +107,9 @@ async def test_the_stream_tells_edges_as_they_happen(opened: Opener) -> None:
         await api.readers_are(1)
         service.edge(DOWN, evidence="line\nid: 99\n\ndata: {}")
         frame = await stream.frame()
-        assert frame["id"] == "1"
         _, _, body = await api.get("/api/v1/events")
-        assert json.loads(frame["data"]) == json.loads(body)["events"][0]
+        event = json.loads(body)["events"][0]
+        assert (json.loads(frame["data"]), frame["id"]) == (event, f"1@{event['time']!r}")
 
 
 @pytest.mark.parametrize("by", ["header", "query", "both"])
@@ -149,7 +149,20 @@ async def test_a_stream_of_an_earlier_run_begins_again(opened: Opener) -> None:
         assert await stream.seqs(1) == [3]
 
 
-@pytest.mark.parametrize("seen", ["x", "-1", "1.5", "\u0661", "9" * 40])
+async def test_a_stream_of_an_earlier_run_begins_again_also_where_we_have_told_more(opened: Opener) -> None:
+    """The id names the event, not only its number: event 1 of another run is not ours, so all of this run is told."""
+    service = StaticService(UP)
+    api = await opened(service)
+    _flap(service, 3)
+    ours = service.events_after(0, 1)[0].time
+    async with stream_of(api, **{"Last-Event-ID": f"1@{ours - 60.0!r}"}) as stream:
+        assert (await stream.frame())["event"] == "overrun"
+        assert await stream.seqs(3) == [1, 2, 3]
+    async with stream_of(api, **{"Last-Event-ID": f"1@{ours!r}"}) as stream:
+        assert await stream.seqs(2) == [2, 3]
+
+
+@pytest.mark.parametrize("seen", ["x", "1@", "@5", "-1", "1.5", "\u0661", "9" * 40])
 async def test_a_foreign_event_id_is_refused(opened: Opener, seen: str) -> None:
     """An id that is none of ours is 400."""
     code, _, _ = await (await opened()).get("/api/v1/stream", Last_Event_ID=seen)
@@ -183,7 +196,7 @@ async def test_a_reader_left_behind_by_the_history_is_told(opened: Opener) -> No
         _flap(service, 20)  # in one pass of the loop
         frames = [await stream.frame() for _ in range(4)]
     assert [frame.get("event") for frame in frames] == ["overrun", None, None, None]
-    assert [frame.get("id") for frame in frames[1:]] == ["19", "20", "21"]
+    assert [frame["id"].partition("@")[0] for frame in frames[1:]] == ["19", "20", "21"]
 
 
 async def test_a_reader_that_takes_nothing_loses_itself_alone(opened: Opener) -> None:
@@ -223,7 +236,7 @@ async def test_an_old_client_gets_its_stream_unchunked(opened: Opener) -> None:
     service.edge(DOWN)
     async with asyncio.timeout(5):
         assert await reader.readuntil(b"\n\n") == b"retry: 2000\n\n"
-        assert await reader.readuntil(b"\ndata: ") == b"id: 1\ndata: "
+        assert (await reader.readuntil(b"\ndata: ")).startswith(b"id: 1@")
     writer.close()
 
 

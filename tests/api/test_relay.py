@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from probe.api.limits import Limits
-from probe.api.relay import KEEP_ALIVE, PASS_BUDGET, PIECE_EVENTS_MAX, Reader, Relay
+from probe.api.relay import KEEP_ALIVE, PASS_BUDGET, PIECE_EVENTS_MAX, Reader, Relay, Seen
 from tests.api.service import StaticService, failed, report
 
 UP, DOWN = report("smtp"), failed("smtp")
@@ -77,7 +77,7 @@ class Wire(asyncio.Transport):
     @property
     def seqs(self) -> list[int]:
         lines = b"".join(self.written).split(b"\n")
-        return [int(line.removeprefix(b"id: ")) for line in lines if line.startswith(b"id: ")]
+        return [int(line.removeprefix(b"id: ").partition(b"@")[0]) for line in lines if line.startswith(b"id: ")]
 
 
 class Crowd:
@@ -91,7 +91,9 @@ class Crowd:
 
     def join(self, seen: int | None = None, *, chunked: bool = False) -> tuple[Wire, Reader]:
         wire = Wire()
-        return wire, self._stack.enter_context(self.relay.joined(wire, seen, chunked=chunked))
+        return wire, self._stack.enter_context(
+            self.relay.joined(wire, None if seen is None else Seen(seen), chunked=chunked)
+        )
 
     def passes(self) -> int:
         """Run passes until nothing is to be written; return how many it took."""

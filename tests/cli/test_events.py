@@ -189,7 +189,7 @@ def test_follow_resumes_where_it_was(capsys: pytest.CaptureFixture[str]) -> None
     assert code == 130
     assert "some events are lost" in complained
     streams = [asked for asked in service.asked if "/stream" in asked]
-    assert streams[:2] == ["GET /api/v1/stream 20", "GET /api/v1/stream 21"]
+    assert streams[:2] == ["GET /api/v1/stream 20", "GET /api/v1/stream 21@1700000021.0"]
 
 
 def test_follow_outlives_the_service() -> None:
