@@ -101,8 +101,7 @@ class Engine:
         """
         dial = Dial(self, target, on_result, on_closed)
         if self.in_flight < self.max_in_flight:
-            self.in_flight += 1
-            dial.slot = True
+            self._admit(dial)
             if self.wheel.firing:
                 self._gathered.append(dial)
             else:
@@ -125,8 +124,7 @@ class Engine:
             while self._waiting and self.in_flight < self.max_in_flight:
                 dial = self._waiting.popleft()
                 if not dial.closed:
-                    self.in_flight += 1
-                    dial.slot = True
+                    self._admit(dial)
                     self._start((dial,))
         finally:
             self._filling = False
@@ -151,6 +149,10 @@ class Engine:
         self.wheel.close()
         self.stall.close()
         self.poller.close()
+
+    def _admit(self, dial: Dial) -> None:
+        self.in_flight += 1
+        dial.slot = True
 
     def _look(self) -> None:
         """Start what the wheel's pass has gathered, then see to the answers that have come meanwhile."""

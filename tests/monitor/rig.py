@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 from bindings.addresses import read_binding
@@ -25,6 +25,7 @@ from tests.sim.environment import make_environment
 from tests.sim.loop import VirtualLoop, current_loop, run_virtual
 from tests.sim.machine import Machine
 from tests.sim.network import SimNetwork
+from tests.sim.one_by_one import OneByOne
 from tests.sim.processes import SimProcesses
 
 PLACE = ("127.0.0.1", 25)
@@ -42,7 +43,7 @@ def plan_of(environment: Environment, server: VirtualServer, name: str = "smtp-1
     return Plans(environment).plan_for(Resource(group="default", name=name, type="smtp", **properties), server)
 
 
-class Counted:
+class Counted(OneByOne):
     """`ProbeMetrics` that remember what they were told."""
 
     def __init__(self) -> None:
@@ -57,22 +58,6 @@ class Counted:
         self.answers: list[tuple[ResourceId, float]] = []
         self.certificates: dict[tuple[ResourceId, str], tuple[tuple[float, ...], bool]] = {}
         self.runs: dict[ResourceId, float] = {}
-
-    def good(
-        self,
-        id: ResourceId,
-        protocol: str,
-        stages: Sequence[tuple[Stage, float]],
-        wall: float,
-        lag_s: float,
-        took_s: float,
-    ) -> None:
-        self.attempt(id)
-        self.ran(id, wall)
-        self.lag(lag_s)
-        for stage, seconds in stages:
-            self.stage(protocol, stage, seconds)
-        self.answered(id, took_s)
 
     def attempt(self, id: ResourceId) -> None:
         self.attempts[id] += 1

@@ -6,7 +6,7 @@ import asyncio
 import random
 import socket as std
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bindings.model import Binding, Protocol, Resource, VirtualServer
@@ -19,6 +19,7 @@ from tests.sim.environment import Run, start_run
 from tests.sim.loop import current_loop
 from tests.sim.machine import Machine
 from tests.sim.network import SimNetwork
+from tests.sim.one_by_one import OneByOne
 from tests.sim.servers import Fault, Server
 
 DAY_S = 86_400.0
@@ -47,7 +48,7 @@ SEEN_AS: dict[Fault, set[Reason]] = {
 }
 
 
-class Counts:
+class Counts(OneByOne):
     """`ProbeMetrics` that only counts."""
 
     def __init__(self) -> None:
@@ -55,22 +56,6 @@ class Counts:
         self.failures: Counter[tuple[ResourceId, Reason]] = Counter()
         self.unknowns: Counter[Reason] = Counter()
         self.lag_s = 0.0
-
-    def good(
-        self,
-        id: ResourceId,
-        protocol: str,
-        stages: Sequence[tuple[Stage, float]],
-        wall: float,
-        lag_s: float,
-        took_s: float,
-    ) -> None:
-        self.attempt(id)
-        self.ran(id, wall)
-        self.lag(lag_s)
-        for stage, seconds in stages:
-            self.stage(protocol, stage, seconds)
-        self.answered(id, took_s)
 
     def attempt(self, id: ResourceId) -> None:
         self.attempts[id] += 1
