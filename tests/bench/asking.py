@@ -30,6 +30,7 @@ from tests.house import ROOT
 BEAT_PAUSE_S = 0.001  # a stall is seen too short by this at most
 NICENESS = -10  # where we may: what the asker itself waits for a processor is no stall of the service
 ANSWER_S = 60.0
+LAST_ANSWER_S = 10.0  # to what was asked before the end
 CONNECTIONS = 20
 RECEIVED_BYTES = 65536
 HEAD = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -139,6 +140,7 @@ class _Asker(asyncio.Protocol):
     good: int = 0
     skipped: int = 0
     waits_since: float | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)  # its last question is answered
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -150,17 +152,25 @@ class _Asker(asyncio.Protocol):
             self.took_s.append(time.perf_counter() - self.waits_since)
             self.good += data.startswith(OK)
             self.waits_since = None
+            if self._loop.time() >= self.until:
+                self.ended.set()
 
     def _ask(self, at: float) -> None:
         following = at + self.every_s
         if following < self.until:
             self._loop.call_at(following, self._ask, following)
+        else:
+            self._loop.call_at(self.until, self._end)
         if self.waits_since is not None:
             self.skipped += 1
             return
         self.asked += 1
         self.waits_since = time.perf_counter()  # the loop's own is of whole milliseconds
         self._transport.write(self.question)
+
+    def _end(self) -> None:
+        if self.waits_since is None:
+            self.ended.set()
 
 
 async def _ask(port: int, rate: float, seconds: float, path: str) -> None:
@@ -171,7 +181,9 @@ async def _ask(port: int, rate: float, seconds: float, path: str) -> None:
     ]
     for each in askers:
         await loop.create_connection(lambda each=each: each, "127.0.0.1", port)  # type: ignore[misc]  # a default binds
-    await asyncio.sleep(begin + seconds - loop.time())
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(begin + seconds + LAST_ANSWER_S):
+            await asyncio.gather(*(each.ended.wait() for each in askers))
     took_s = [one for each in askers for one in each.took_s]
     seen = {
         "asked": sum(each.asked for each in askers),

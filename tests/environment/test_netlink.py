@@ -200,12 +200,14 @@ async def test_every_kill_of_a_listener_is_heard() -> None:
         try:
             programs += [Program("127.7.0.3") for _ in range(2)]
             killed = []
-            for _ in range(KILLS):
+            while programs:  # the last ones as well: the kernel may tell the next test of a death that none waited for
                 program = programs.pop(0)
                 killed.append(program.port)
                 program.kill()
                 await until(lambda: watched.told == killed, "the death of each")
-                programs.append(Program("127.7.0.3"))
+                if len(killed) + len(programs) < KILLS:
+                    programs.append(Program("127.7.0.3"))
+            assert len(killed) == KILLS
         finally:
             for program in programs:
                 program.kill()
