@@ -42,6 +42,7 @@ def make_app(service: Service, metrics: Metrics, settings: ApiSettings | None = 
         scrapes=Seats(limits.scrapes, "scrapes"),
         plans=Seats(limits.plans, "plans"),
         readings=Seats(limits.readings, "readers of the history"),
+        reports=Seats(limits.reports, "reports on availability"),
         door=Door(limits, Proxies(settings.trusted_proxies)),
         relay=Relay(service, limits),
     )

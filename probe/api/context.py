@@ -46,12 +46,13 @@ class Api:
     scrapes: Seats
     plans: Seats
     readings: Seats
+    reports: Seats
     door: Door
     relay: Relay
 
     def close(self) -> None:
         """End every request that waits for something to happen."""
-        for seats in (self.streams, self.waits, self.scrapes, self.plans, self.readings):
+        for seats in (self.streams, self.waits, self.scrapes, self.plans, self.readings, self.reports):
             seats.clear()
 
 

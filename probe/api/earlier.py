@@ -56,7 +56,7 @@ async def _before(api: Api, cursor: Cursor | None, wanted: Wanted, limit: int) -
     if not more and api.service.past is not None:
         place = Cursor.before(kept[0]) if kept and (inside or cursor is None) else cursor
         try:
-            with reading(api):
+            with reading(api.readings):
                 found += await api.service.past.before(place, wanted, limit + 1 - len(found))
             more = len(found) > limit
         except FileNotFoundError:

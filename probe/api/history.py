@@ -1,6 +1,6 @@
 """What was: the minutes of probes behind a strip, the states of a resource over time, `/api/v1/report`.
 
-Minutes are kept in memory; the rest is read from the history's file, in a thread and one at a time (`past.py`).
+Minutes are kept in memory; the rest is read from the history's file, in threads, a few at a time (`past.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from aiohttp import web
 
 from probe.api.context import API, Api, find_resource, whole_number
 from probe.api.errors import Problem
+from probe.api.fanout import Seats
 from probe.api.replies import json_reply
 from probe.api.shapes import history_of
 from probe.history.edges import Course, of_memory
@@ -43,7 +44,7 @@ async def report(request: web.Request) -> web.StreamResponse:
     if past is None:
         raise Problem(409, "no_history", "this service keeps no history; start it without --history off")
     since = since_of(request, SINCE, past.clock.wall())
-    with reading(api):
+    with reading(api.reports):
         try:
             return json_reply(await past.availability(since))
         except FileNotFoundError:
@@ -60,7 +61,7 @@ async def timeline(request: web.Request) -> web.StreamResponse:
     course = _course(api, report, past)
     if past is None:
         return json_reply(_remembered(course, since, wall))
-    with reading(api):
+    with reading(api.readings):
         try:
             return json_reply(await past.timeline(course, since))
         except FileNotFoundError:
@@ -76,9 +77,9 @@ def since_of(request: web.Request, default: str, wall: float) -> float:
 
 
 @contextmanager
-def reading(api: Api) -> Iterator[None]:
-    """Hold a seat while the file is read, and say what kept it from being read. Raises Problem (503)."""
-    with api.readings.taken():
+def reading(seats: Seats) -> Iterator[None]:
+    """Hold one of the seats while the file is read, and say what kept it from being read. Raises Problem (503)."""
+    with seats.taken():
         try:
             yield
         except Unusable as problem:

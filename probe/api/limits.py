@@ -26,7 +26,8 @@ class Limits:
     waits: int = 1000  # long polls at once
     scrapes: int = 8  # scrapes of /metrics at once
     plans: int = 2  # plans made at once: each forks the world
-    readings: int = 16  # of the history's file at once: one is served, the others wait for it
+    readings: int = 16  # pages and timelines of the history's file at once: a few are read, the others wait for them
+    reports: int = 4  # of availability at once: one is worked out, the others wait for it
     refusals_per_s: float = 5.0  # refused control requests that are written down, after a burst of so many at once:
     refusals_burst: int = 100
 

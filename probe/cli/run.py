@@ -193,6 +193,8 @@ class _Instance:
             await self.server.close()
             for controller in self.controllers.values():
                 controller.release()
+            if reader.past is not None:
+                await reader.past.close()
             if journal is not None:
                 await journal.close()
         _log.info("looksalive has ended")
