@@ -22,6 +22,7 @@ RESPONSE_BYTES_MAX = 64 * 1024 * 1024  # the whole status of 100,000 resources i
 READ_BYTES = 64 * 1024
 ANSWER_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
+RETRY_AFTER_DIGITS_MAX = 9
 
 
 class Client:
@@ -48,7 +49,7 @@ class Client:
                 self._url + path, headers={**self._headers, **headers}, allow_redirects=False
             ) as response:
                 if response.status != 200:
-                    self._understand(max(response.status, 300), await _read(response))
+                    self._understand(max(response.status, 300), await _read(response), _retry_after(response))
                 yield response.content.iter_any()
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError, OSError) as error:
             raise self._unreachable(error) from None
@@ -85,7 +86,7 @@ class Client:
                 ) as response,
             ):
                 raw = await _read(response)
-                status = response.status
+                status, retry_after_s = response.status, _retry_after(response)
         except TimeoutError as error:
             connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
             waited_s = min(CONNECT_TIMEOUT_S, timeout_s) if connecting else timeout_s
@@ -94,9 +95,9 @@ class Client:
             raise self._unreachable(error) from None
         except (aiohttp.ClientError, ValueError) as error:
             raise Garbled(f"{self._url} does not speak HTTP as looksalive does: {safe(error)}") from None
-        return self._understand(status, raw)
+        return self._understand(status, raw, retry_after_s)
 
-    def _understand(self, status: int, raw: bytes) -> Any:
+    def _understand(self, status: int, raw: bytes, retry_after_s: float | None) -> Any:
         try:
             document = json.loads(raw)
         except (ValueError, RecursionError):
@@ -106,7 +107,14 @@ class Client:
         error = document.get("error") if isinstance(document, dict) else None
         if not isinstance(error, dict):
             raise Garbled(f"{self._url} answered {status} without a reason; is that looksalive?")
-        raise Refused(status, safe(error.get("code", "")), safe(error.get("message", f"refused with {status}")))
+        message = safe(error.get("message", f"refused with {status}"))
+        raise Refused(status, safe(error.get("code", "")), message, retry_after_s)
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float | None:
+    """Read how many seconds to wait (RFC 9110 section 10.2.3); a date, which we never send, is not understood."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() and len(text) <= RETRY_AFTER_DIGITS_MAX else None
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

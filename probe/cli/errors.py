@@ -31,13 +31,19 @@ class Garbled(ServiceError):
 
 
 class Refused(ServiceError):
-    """The service answered with an error."""
+    """The service answered with an error; `retry_after_s` where it says when to ask again."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, retry_after_s: float | None = None) -> None:
         mend = _mend(status, code)
         super().__init__(f"{message}; {mend}" if mend else message)
         self.status = status
         self.code = code
+        self.retry_after_s = retry_after_s
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same question may be answered later: too many ask, or it is starting or ending."""
+        return self.status in (429, 503)
 
 
 def _mend(status: int, code: str) -> str:

@@ -7,11 +7,12 @@ import sys
 from typing import Any
 
 from probe.cli.arguments import EXIT_OK
-from probe.cli.errors import Unreachable
+from probe.cli.errors import Refused, Unreachable
 from probe.cli.output import Style, complain, print_json
 from probe.cli.session import Session, add_client_flags, add_colour_flag, parse_since, parse_target, run_session
 
 RETRY_S = 1.0
+RETRY_S_MAX = 60.0  # however long the service would have us wait
 LAST_WHEN_FOLLOWING = 10
 
 
@@ -71,11 +72,12 @@ async def _back(arguments: argparse.Namespace, session: Session) -> tuple[list[d
 
 
 async def _follow(arguments: argparse.Namespace, session: Session, style: Style, seen: str) -> None:
-    """Follow for ever; a service that goes away is waited for, and nothing that it still keeps is missed."""
+    """Follow for ever; a service that goes away or has no room is asked again, and nothing that it keeps is missed."""
     from probe.cli.happenings import concerns, follow, place_of
 
     trouble = ""
     while True:
+        pause_s = RETRY_S
         try:
             async for event in follow(session.client, seen):
                 trouble = ""
@@ -85,11 +87,20 @@ async def _follow(arguments: argparse.Namespace, session: Session, style: Style,
                 seen = place_of(event)
                 if concerns(event, arguments.target or ""):
                     _print(event, style, arguments.json)
-        except Unreachable as error:
+        except (Unreachable, Refused) as error:
+            if isinstance(error, Refused):
+                if not error.passing:
+                    raise
+                pause_s = pause_of(error)
             if not trouble:
                 complain("events", f"{error} (asking on)")
             trouble = str(error)
-        await session.clock.sleep(RETRY_S)
+        await session.clock.sleep(pause_s)
+
+
+def pause_of(refused: Refused) -> float:
+    """Say how many seconds to wait before asking again: what the service says, within bounds."""
+    return min(max(refused.retry_after_s or RETRY_S, RETRY_S), RETRY_S_MAX)
 
 
 def _print(event: dict[str, Any], style: Style, as_json: bool) -> None:

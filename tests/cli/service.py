@@ -82,6 +82,7 @@ class FakeService:
         self.events: list[dict[str, Any]] = []  # what the pages have; the stream tells those that were not seen
         self.recorded: list[dict[str, Any]] = []  # of earlier runs
         self.streams: list[list[bytes]] = []  # what each connection to the stream says before it ends; then it holds
+        self.refusals: list[tuple[int, str]] = []  # of the stream, before it is served: status and Retry-After
         self.report: Any = None
         self.raw: Callable[[web.Request], web.Response] | None = None  # answers instead of everything else
 
@@ -163,6 +164,11 @@ class FakeService:
         return web.json_response({"events": chosen[begin:end], "next": following, "previous": previous})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
+        if self.refusals:
+            status, retry_after = self.refusals.pop(0)
+            refused = refusal(status, "too_many_readers", "1 readers of the stream are being served already")
+            refused.headers["Retry-After"] = retry_after
+            return refused
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         self.asked[-1] += f" {request.headers.get('Last-Event-ID', '')}".rstrip()
         await response.prepare(request)

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from aiohttp import web
 
 from probe.cli import main
 from probe.cli.arguments import EXIT_CANNOT_ASK, EXIT_OK, EXIT_USAGE
+from probe.cli.errors import Refused
+from probe.cli.events import RETRY_S, RETRY_S_MAX, pause_of
 from probe.cli.happenings import event_line
 from probe.cli.output import Style
 from tests.cli.service import FakeService, event_of, refusal, serving, status_of
@@ -209,6 +212,40 @@ def test_follow_outlives_the_service() -> None:
             code, complained = following.end()
     assert code == 130
     assert complained.count("asking on") <= 1
+
+
+def test_follow_comes_again_where_there_is_no_room() -> None:
+    """Too many readers (503), too many of one address (429): it is said once, and asked again when the service says."""
+    service = FakeService(status_of(1))
+    service.events = [event_of(1)]
+    service.refusals = [(503, "1"), (429, "2"), (503, "soon")]
+    service.streams = [[frame(event_of(2))]]
+    begun = time.monotonic()
+    with serving(service):
+        following = Following(service.url)
+        try:
+            assert following.seqs(2) == [1, 2]
+            assert time.monotonic() - begun >= 4.0, "asked before it was told to"
+        finally:
+            code, complained = following.end()
+    assert code == 130
+    assert complained.count("\n") == 1
+    assert "are being served already (asking on)" in complained
+
+
+@pytest.mark.parametrize(("told_s", "pause_s"), [(None, RETRY_S), (0.0, RETRY_S), (5.0, 5.0), (1e9, RETRY_S_MAX)])
+def test_follow_waits_within_bounds(told_s: float | None, pause_s: float) -> None:
+    """Nobody has it wait for days, or ask without a pause."""
+    assert pause_of(Refused(503, "too_many_readers", "full", told_s)) == pause_s
+
+
+def test_follow_of_what_is_refused_for_good_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    """An error that no waiting mends ends it with exit 3 and the reason."""
+    service = FakeService(status_of(1))
+    service.refusals = [(421, "1")]
+    with serving(service):
+        assert main(["events", "--follow", "--url", service.url]) == EXIT_CANNOT_ASK
+    assert "--allowed-host" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
