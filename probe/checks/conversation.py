@@ -75,6 +75,10 @@ class Check(Protocol):
     def speaks_first(self) -> bool:
         """Whether `opened` returns bytes to send before the peer has said anything (http)."""
 
+    @property
+    def glances(self) -> bool:
+        """Whether `glance` can ever settle the matter."""
+
     def begin(self) -> Conversation:
         """Make the conversation of one probe."""
 

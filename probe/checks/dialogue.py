@@ -34,6 +34,11 @@ class LineCheck:
         self._line_judged: tuple[bytes, Verdict] | None = None
         self._shared = Verdict(Reason.NOT_YET)
 
+    @property
+    def glances(self) -> bool:
+        """Whether a greeting can be the whole dialogue."""
+        return not (self.polite or self.starttls)
+
     def begin(self) -> Conversation:
         """Make the conversation of one probe."""
         raise NotImplementedError

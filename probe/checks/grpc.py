@@ -66,6 +66,7 @@ class GrpcCheck:
     __slots__ = ("_shared", "headers", "message", "subject")
 
     speaks_first = True
+    glances = False
 
     def __init__(self, server: VirtualServer, binding: Binding, headers: Mapping[str, str] | None = None) -> None:
         del headers

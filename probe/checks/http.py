@@ -45,6 +45,11 @@ class HttpCheck:
         self.reads_body = self.pattern is not None
         self._judged: tuple[bytes, Verdict] = (b"", Verdict(Reason.NOT_YET))
 
+    @property
+    def glances(self) -> bool:
+        """Whether a head decides."""
+        return not self.reads_body
+
     def begin(self) -> Conversation:
         """Make the conversation of one probe."""
         return HttpConversation(self)

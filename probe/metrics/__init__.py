@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from probe.metrics.exposition import chunks
-from probe.metrics.numbers import Metrics
+from probe.metrics.numbers import Metrics, ResourceNumbers
 from probe.metrics.table import METRICS, Metric
 
-__all__ = ["METRICS", "Metric", "Metrics", "chunks"]
+__all__ = ["METRICS", "Metric", "Metrics", "ResourceNumbers", "chunks"]

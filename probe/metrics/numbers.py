@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
+from typing import Protocol
 
 from probe.lifecycle.events import Trigger
 from probe.metrics import table
@@ -53,6 +54,7 @@ class ResourceNumbers:
     __slots__ = (
         "attempts",
         "certificates",
+        "counted",
         "failures",
         "labels",
         "last_run",
@@ -69,6 +71,7 @@ class ResourceNumbers:
 
     def __init__(self, id: ResourceId) -> None:
         self.labels = label_text(("group", "resource"), (id.group, id.name))
+        self.counted = True  # until it is forgotten
         self.attempts = 0
         self.restarts = 0
         self.last_run = 0.0
@@ -82,6 +85,19 @@ class ResourceNumbers:
         self.unknowns: dict[Reason, int] = {}
         self.transitions: dict[tuple[State, State, Trigger], int] = {}
         self.certificates: dict[str, Certificate] = {}
+
+
+class Flown(Protocol):
+    """A good round of the light form, as far as it is counted; `probe.monitor.flight` has the real one."""
+
+    id: ResourceId
+    protocol: str
+    shape: tuple[Stage, ...]  # connect, the answer, and stages that took no time of their own
+    when: float  # it was due, in clock seconds
+    started: float
+    ended: float
+    connect_s: float
+    numbers: ResourceNumbers | None  # where it was counted last
 
 
 class Metrics:
@@ -138,7 +154,43 @@ class Metrics:
                 numbers.minute_s_max = took_s
         self.probe_lag.observe(lag_s)
         for stage, seconds in stages:
-            self.stage(protocol, stage, seconds)
+            self._timed(protocol, stage).observe(seconds)
+
+    def flown(self, flights: Sequence[Flown], wall: float) -> None:
+        """Count good rounds of the light form, each as `good` does."""
+        lag, lag_sum = self.probe_lag, 0.0
+        lag_bounds, lag_counts = lag.bounds, lag.counts
+        protocol, shape = "", tuple[Stage, ...]()
+        for flight in flights:
+            if flight.shape is not shape or flight.protocol != protocol:
+                protocol, shape = flight.protocol, flight.shape
+                connect, answer, *rest = (self._timed(protocol, stage) for stage in shape)
+            numbers = flight.numbers
+            if numbers is None or not numbers.counted:
+                numbers = flight.numbers = self.resources.get(flight.id)
+            started = flight.started
+            took_s = flight.ended - started
+            if numbers is not None:
+                numbers.attempts += 1
+                numbers.last_run = wall
+                numbers.minute_ok += 1
+                numbers.minute_s += took_s
+                if took_s > numbers.minute_s_max:
+                    numbers.minute_s_max = took_s
+            lag_s = started - flight.when
+            if lag_s < 0.0:
+                lag_s = 0.0
+            lag_counts[bisect_left(lag_bounds, lag_s)] += 1
+            lag_sum += lag_s
+            connect_s = flight.connect_s
+            connect.counts[bisect_left(connect.bounds, connect_s)] += 1
+            connect.sum += connect_s
+            took_s -= connect_s
+            answer.counts[bisect_left(answer.bounds, took_s)] += 1
+            answer.sum += took_s
+            for histogram in rest:
+                histogram.observe(0.0)
+        lag.sum += lag_sum
 
     def attempt(self, id: ResourceId) -> None:
         """Count a probe."""
@@ -168,10 +220,13 @@ class Metrics:
 
     def stage(self, protocol: str, stage: Stage, seconds: float) -> None:
         """Time one stage of a probe; `protocol` is one of the metabase's."""
+        self._timed(protocol, stage).observe(seconds)
+
+    def _timed(self, protocol: str, stage: Stage) -> Histogram:
         histogram = self.stages.get((protocol, stage))
         if histogram is None:
             histogram = self.stages[protocol, stage] = Histogram(table.STAGE_SECONDS.buckets)
-        histogram.observe(seconds)
+        return histogram
 
     def lag(self, seconds: float) -> None:
         """Tell how late a probe started."""
@@ -229,7 +284,9 @@ class Metrics:
 
     def forget(self, id: ResourceId) -> None:
         """Stop counting a resource: all its series vanish."""
-        self.resources.pop(id, None)
+        numbers = self.resources.pop(id, None)
+        if numbers is not None:
+            numbers.counted = False
 
     def transition(self, id: ResourceId, from_: State, to: State, trigger: Trigger) -> None:
         """Count a change of state."""

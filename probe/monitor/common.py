@@ -56,7 +56,10 @@ class Held(Protocol):
 
     plan: ProbePlan
     alive: bool | None
-    reading: Reading | None
+
+    @property
+    def reading(self) -> Reading | None:
+        """The last one."""
 
     def verify(self, trigger: Trigger, *, suspected: bool) -> None:
         """Ask it now."""

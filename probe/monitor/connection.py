@@ -37,7 +37,7 @@ IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h; not in `socket` before 3.12
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 TCP_INFO_BYTES = 72
 TCP_NOT_YET = frozenset({2, 3})  # SYN_SENT, SYN_RECV
-_RTT_US = struct.Struct("=68xI").unpack_from  # tcpi_rtt of struct tcp_info
+rtt_us = struct.Struct("=68xI").unpack_from  # tcpi_rtt of struct tcp_info
 
 _CONNECT = Stage.CONNECT
 _AF_UNIX = int(socket.AF_UNIX)
@@ -142,6 +142,30 @@ class Connection:
             self._connected = not code
             self.opened(now)
 
+    def step_in(self, connection: Socket, started: float, lost_s: float, *, listening: bool) -> None:
+        """Take over a slot and a connection of a light round (`flights.py`); `listening`: it has said all it had to."""
+        engine, target = self._engine, self._target
+        self._socket, self._fd = connection, connection.fileno()
+        self._started = self._mark = started
+        self._lost = lost_s
+        self._deadline = started + target.timeout_s
+        self.slot = True
+        self.born = engine.batch
+        engine.dials[self._fd] = self
+        engine.wheel.add(self, self._deadline)
+        if listening:
+            self._armed = READABLE
+            if target.waits_for_connect:
+                self._conversation = target.check.begin()
+                self._conversation.opened()
+
+    def take_over(self, arrived: bytes | OSError) -> None:
+        """Act on what a light round has read."""
+        self._arrived = arrived
+        if isinstance(arrived, bytes):
+            self._time_connect()
+        self.take(self._engine.clock.now())
+
     def ready(self, mask: int) -> None:
         """Act on what the poller said."""
         if self._armed & WRITABLE:
@@ -217,7 +241,7 @@ class Connection:
     def _time_connect(self) -> None:
         """Learn from the kernel how long the connecting took."""
         if self._target.family != _AF_UNIX:
-            self._rtt_s = _RTT_US(self._socket.getsockopt(_IPPROTO_TCP, _TCP_INFO, TCP_INFO_BYTES))[0] * 1e-6
+            self._rtt_s = rtt_us(self._socket.getsockopt(_IPPROTO_TCP, _TCP_INFO, TCP_INFO_BYTES))[0] * 1e-6
 
     def _settle(self, now: float) -> None:
         """Note that the connection stands: the first bytes came, or the kernel says so; `_time_connect` goes before."""

@@ -19,6 +19,7 @@ from dataclasses import replace
 from probe.environment import Environment
 from probe.monitor.connection import Connection
 from probe.monitor.dial import Dial
+from probe.monitor.flights import Flights
 from probe.monitor.stall import Stall
 from probe.monitor.target import Result, Target
 from probe.monitor.time_waits import TimeWaits
@@ -47,8 +48,8 @@ class Engine:
     """
 
     __slots__ = ("_bugs", "_filling", "_gathered", "_waiting", "batch", "buffer", "burying", "clock", "dead", "dials",
-                 "explains", "in_flight", "looks", "max_in_flight", "network", "poller", "stall", "time_waits", "view",
-                 "wheel")  # fmt: skip
+                 "explains", "flights", "in_flight", "looks", "max_in_flight", "network", "poller", "stall",
+                 "time_waits", "view", "wheel")  # fmt: skip
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class Engine:
         self.poller = self.network.poller(self._ready)
         self.stall = Stall(self.clock, lambda: self.in_flight > 0 or self.looks > 0, loop_lag)
         self.wheel = Wheel(self.clock, self._look, self.stall.late)
+        self.flights = Flights(self)
         self._gathered: list[Dial] = []  # in this pass of the wheel, to be started together
         self.burying = False  # connections that are over are closed together, a moment later
         self.dead: list[Connection] = []
@@ -114,9 +116,14 @@ class Engine:
             self._start((dial,))
         return dial
 
-    def release(self) -> None:
-        """Give a slot back and let those start that waited for it."""
-        self.in_flight -= 1
+    def start_in_slot(self, dial: Dial) -> None:
+        """Start a dial in a slot that is taken for it already."""
+        dial.slot = True
+        self._start((dial,))
+
+    def release(self, slots: int = 1) -> None:
+        """Give slots back and let those start that waited for them."""
+        self.in_flight -= slots
         if not self._waiting or self._filling:
             return  # a start that fails at once comes back here: the loop below goes on, without growing the stack
         self._filling = True
@@ -143,6 +150,7 @@ class Engine:
     def close(self) -> None:
         """Close every socket, tell nobody, and stop."""
         self._waiting.clear()
+        self.flights.close()
         for dial in (*self._gathered, *self.dials.values()):
             dial.cancel()
         self._gathered.clear()
@@ -161,6 +169,7 @@ class Engine:
         self._start_gathered()  # where an answer led to the next question at once
 
     def _start_gathered(self) -> None:
+        self.flights.depart()
         while self._gathered:
             gathered, self._gathered = self._gathered, []
             self._start(gathered)
@@ -184,11 +193,13 @@ class Engine:
 
     def _ready(self, events: list[tuple[int, int]]) -> None:
         self.batch += 1
-        if len(events) <= READ_TOGETHER:
-            self._take(events)
-        else:
-            for at in range(0, len(events), READ_TOGETHER):
-                self._take(events[at : at + READ_TOGETHER])
+        flights = self.flights
+        for at in range(0, len(events), READ_TOGETHER):
+            together = events[at : at + READ_TOGETHER]
+            if flights.aloft:
+                together = flights.take(together)
+            if together:
+                self._take(together)
 
     def _take(self, events: list[tuple[int, int]]) -> None:
         dials, batch = self.dials, self.batch

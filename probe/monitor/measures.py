@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from probe.values import Reason, ResourceId, Stage
+
+if TYPE_CHECKING:
+    from probe.monitor.flight import Flight
 
 
 class ProbeMetrics(Protocol):
@@ -20,6 +23,7 @@ class ProbeMetrics(Protocol):
         lag_s: float,
         took_s: float,
     ) -> None: ...
+    def flown(self, flights: Sequence[Flight], wall: float) -> None: ...
     def attempt(self, id: ResourceId) -> None: ...
     def answered(self, id: ResourceId, seconds: float) -> None: ...
     def failure(self, id: ResourceId, stage: Stage, reason: Reason, *, confirming: bool = False) -> None: ...

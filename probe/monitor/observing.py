@@ -34,6 +34,7 @@ class _NoDialogue:
     """The `Check` of what is not conversed with."""
 
     speaks_first = False
+    glances = False
 
     def begin(self) -> NoReturn:
         """Refuse."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from probe.environment import Clock, Randomness
 from probe.lifecycle.events import Probed, Suspected
 from probe.monitor.common import CommonCause, Held
 from probe.monitor.engine import Engine
 from probe.monitor.evidence import Evidence
+from probe.monitor.flight import Flight
 from probe.monitor.health import Health
 from probe.monitor.measures import ProbeMetrics
 from probe.monitor.observing import Looking, Turns
@@ -17,13 +18,14 @@ from probe.monitor.resolve import Names, Spawn
 from probe.monitor.stall import Stall
 from probe.monitor.target import Result
 from probe.monitor.wheel import Wheel
+from probe.values import Stage
 
 
 class Surroundings:
     """What all watches share."""
 
-    __slots__ = ("_spawn", "_turns", "clock", "common", "engine", "evidence", "first_read", "health", "metrics",
-                 "names", "post", "randomness", "stall", "wheel")  # fmt: skip
+    __slots__ = ("_shapes", "_spawn", "_turns", "clock", "common", "engine", "evidence", "first_read", "health",
+                 "metrics", "names", "post", "randomness", "stall", "wheel")  # fmt: skip
 
     def __init__(
         self,
@@ -52,6 +54,27 @@ class Surroundings:
         self.first_read = first_read
         self._spawn = spawn
         self._turns = Turns()
+        self._shapes: dict[tuple[Stage, ...], tuple[Stage, ...]] = {}
+        engine.flights.landed = self.landed
+
+    def learn(self, flight: Flight, good: Result) -> None:
+        """Note which stages a good round goes through, and where it is counted; its next ones may be light."""
+        shape = tuple(stage for stage, _ in good.stages)
+        flight.shape = self._shapes.setdefault(shape, shape)
+
+    def landed(self, flights: Sequence[Flight], now: float) -> None:
+        """Take the light rounds that went well: count them, and put the next ones into the wheel."""
+        self.health.rounds += len(flights)
+        try:
+            self.metrics.flown(flights, self.clock.wall())
+        except Exception as error:  # noqa: BLE001 - a mistake in the counting must not cost the next rounds
+            self.engine.bug(error)
+        add = self.wheel.add
+        for flight in flights:
+            flight.rounds += 1
+            flight.whole = None
+            flight.when = phase = flight.next_phase(now)
+            add(flight, phase)
 
     def looking(
         self, plan: ProbePlan, on_result: Callable[[Result], None], on_return: Callable[[], None]

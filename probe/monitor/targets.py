@@ -37,6 +37,7 @@ class _Unasked:
     """The check of a binding whose check cannot be built; its probes end at the obstacle."""
 
     speaks_first = False
+    glances = False
 
     def begin(self) -> Conversation:
         raise AssertionError("a target with an obstacle is never asked")

@@ -2,7 +2,8 @@
 
 Rules:
 1. The wheel starts every round. A round that says what is believed already wakes nobody: the next one is put into the
-   wheel, the reading is replaced, and that is all. Anything else wakes the watch's task.
+   wheel, the reading is replaced, and that is all. Anything else wakes the watch's task. While it is calm and alive the
+   rounds are light ones (`flights.py`), as far as its target allows.
 2. The task counts: `rise` good answers in a row make it alive, `fall` failures in a row make it dead, a definite one
    counts as `fall` (S67); `unknown` counts as nothing and never changes the level. Until the matter is decided it asks
    again after `fast_s`. The first failure of such a run is told as a suspicion, so that providers are asked meanwhile.
@@ -15,11 +16,10 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import math
-from typing import Protocol
 
 from probe.lifecycle.events import Probed, Suspected, Trigger
 from probe.monitor.cache import Reading, listener_gone
+from probe.monitor.flight import Asking, Flight
 from probe.monitor.measuring import Measuring
 from probe.monitor.plan import ProbePlan
 from probe.monitor.rounds import Round
@@ -33,36 +33,27 @@ CONFIRM_FIRST_S = 0.05  # doubled until it reaches the plan's `fast_s`
 _MATCHED = Reason.MATCHED
 
 
-class Asking(Protocol):
-    """A round under way: a dial, or several."""
-
-    def cancel(self) -> None: ...
-
-
-class Watch:
+class Watch(Flight):
     """One watched resource; an entry of the wheel, and the state of its task."""
 
-    __slots__ = ("_again", "_around", "_asking", "_bad", "_calm", "_confirm_s", "_good", "_good_at", "_left_out",
-                 "_looking", "_measuring", "_news", "_phase", "_single", "_told_at", "_trigger", "_unknown", "_wake",
-                 "_when", "alive", "confirming", "gone", "incarnation", "plan", "reading", "rounds", "task",
-                 "tick")  # fmt: skip
+    __slots__ = ("_again", "_around", "_bad", "_calm", "_confirm_s", "_good", "_good_at", "_left_out", "_light",
+                 "_looking", "_measuring", "_news", "_single", "_told_at", "_trigger", "_unknown", "_wake", "alive",
+                 "confirming", "gone", "incarnation", "plan", "task")  # fmt: skip
 
     def __init__(
         self, around: Surroundings, plan: ProbePlan, incarnation: Incarnation, alive: bool | None, confirming: bool
     ) -> None:
+        super().__init__()
         self._around = around
         self.plan = plan
         self._single = plan.single
-        self._looking = around.looking(plan, self._answered, self.check_now)
+        self._light = self.aim_at(plan, self._single)
+        self._looking = around.looking(plan, self.answered, self.check_now)
         self.incarnation = incarnation
         self.alive = alive
         self.confirming = confirming
-        self.reading: Reading | None = None
-        self.rounds = 0
         self.task: asyncio.Task[None] | None = None
         self.gone = False
-        self.tick = NOWHERE
-        self._asking: Asking | None = None
         self._calm = False  # nothing is being counted: the level is what the last rounds said
         self._again = False  # once more, right after the round under way
         self._good = self._bad = self._unknown = 0
@@ -72,10 +63,8 @@ class Watch:
         self._good_at: float | None = None  # the last good answer before the one that is news
         self._news: Result | None = None
         self._wake: asyncio.Future[None] | None = None
-        self._phase = 0.0  # of the next regular round; chosen with the first reading
         self._left_out = False  # the last regular round
         self._measuring = Measuring(around)
-        self._when = 0.0  # what was put into the wheel last
 
     def __repr__(self) -> str:
         level = {None: "undecided", True: "alive", False: "not alive"}[self.alive]
@@ -87,6 +76,22 @@ class Watch:
         look = None if self._looking is None else self._looking.look
         return [task for task in (self.task, look) if task is not None]
 
+    @property
+    def reading(self) -> Reading | None:
+        """What readers see of the last round."""
+        if self.whole is None and self.rounds:
+            self.whole = Reading(self.alive, self.result(), self.rounds, self.plan.fresh_s)
+        return self.whole
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a round is."""
+        return self.asking is not None or self.departure is not None
+
+    def stale(self, now: float) -> bool:
+        """Whether the last round is older than it may be (S66)."""
+        return now - self.ended > self.plan.fresh_s
+
     # --- what the monitors ask ---
 
     def check_now(self) -> None:
@@ -97,7 +102,7 @@ class Watch:
     def check_at_once(self) -> None:
         """Begin a round without waiting for the wheel's tick: for a few at a time."""
         self._around.wheel.cancel(self)
-        self._when = now = self._around.clock.now()
+        self.when = now = self._around.clock.now()
         self.due(now)
 
     def verify(self, trigger: Trigger, at: float | None = None, *, suspected: bool = True, anew: bool = False) -> None:
@@ -105,15 +110,14 @@ class Watch:
 
         `anew`: a dialogue under way is begun again, unless a failure counts already; a look is not, it may hang on.
         """
-        if anew and self._asking is not None and self._looking is None and self.alive and not self._bad:
-            self._asking.cancel()
-            self._asking = None
+        if anew and self._looking is None and self.alive and not self._bad:
+            self._call_off()
         if self.alive and suspected:
             self._bad = max(self._bad, 1)
         if trigger is not Trigger.PROBE and trigger is not self._trigger:  # the first word of several counts
             self._trigger, self._told_at = trigger, at
         self._calm = False
-        if self._asking is not None:
+        if self.under_way:
             self._again = True  # the round under way may have had its answer before the event
         elif trigger is Trigger.KERNEL:
             self.check_at_once()
@@ -135,100 +139,108 @@ class Watch:
         changed = plan.period_s != self.plan.period_s
         self.plan = plan
         self._single = plan.single
+        asked = self.under_way
+        self._call_off()
+        self.whole = self.reading  # that of a light round is put together from what is asked until now
+        self._light = self.aim_at(plan, self._single)
         if self._looking is not None:
             self._looking.cancel()  # what hangs is not waited for by the new plan
-        self._looking = self._around.looking(plan, self._answered, self.check_now)
-        if self.reading is not None:
-            self.reading = self.reading._replace(fresh_s=plan.fresh_s)
+        self._looking = self._around.looking(plan, self.answered, self.check_now)
+        if self.whole is not None:
+            self.whole = self.whole._replace(fresh_s=plan.fresh_s)
             if changed:
-                self._phase = now + self._around.randomness.uniform(0.0, plan.period_s)
-        if self._asking is not None:
-            self._asking.cancel()
-            self._asking = None
+                self.phase = now + self._around.randomness.uniform(0.0, plan.period_s)
+        if asked:
             self._put(now)
         elif changed and self._calm and self.tick != NOWHERE:
             self._around.wheel.cancel(self)
-            self._put(self._phase)
+            self._put(self.phase)
 
     def end(self) -> None:
         """Stop: no check after this (S68)."""
         self.gone = True
         self._measuring.believe(self.plan)
         self._around.wheel.cancel(self)
-        if self._asking is not None:
-            self._asking.cancel()
-            self._asking = None
+        self._call_off()
         for task in self.tasks:
             task.cancel()
+
+    def _call_off(self) -> None:
+        """End the round under way, if there is one; it tells nothing."""
+        self._around.engine.flights.call_off(self)
+        if self.asking is not None:
+            self.asking.cancel()
+            self.asking = None
 
     # --- the steady round ---
 
     def due(self, now: float) -> None:
         """Begin a round."""
         around, rounds = self._around, self.rounds
-        if self._when < around.stall.resumed_at and self._leave_out(now):
+        if self.when < around.stall.resumed_at and self._leave_out(now):
+            return
+        if self._calm and self.shape and self.alive and around.engine.flights.add(self):
             return
         asking: Asking
         if self._single is not None:
-            asking = around.engine.dial(self._single, self._answered, self._parted)
+            asking = around.engine.dial(self._single, self.answered, self.parted)
         elif self._looking is not None:
             asking = self._looking.start()
         else:
-            asking = several = Round(around.engine, around.names, self.plan, self._answered, self._parted)
+            asking = several = Round(around.engine, around.names, self.plan, self.answered, self.parted)
             several.start()
         if self.rounds == rounds:  # else it has answered already
-            self._asking = asking
+            self.asking = asking
 
     def _leave_out(self, now: float) -> bool:
         """Put a regular round off to its next period (rule 5): never the same watch twice in a row."""
-        piled_up = self._calm and self._around.stall.paused_s(self._when, now) > self.plan.timeout_s
+        piled_up = self._calm and self._around.stall.paused_s(self.when, now) > self.plan.timeout_s
         self._left_out = piled_up and not self._left_out
         if self._left_out:
-            self._put(self._next_phase(now))
+            self._put(self.next_phase(now))
         return self._left_out
 
-    def _answered(self, result: Result) -> None:
-        self._asking = None
+    def answered(self, result: Result) -> None:
+        """Take the answer of a round that was no light one."""
+        before = self.verdict if self.rounds else None
+        answered_at = self.ended
+        self.asking = None
         self.rounds += 1
-        if self.rounds == 1:
-            self._phase = result.ended + self._around.randomness.uniform(0.0, self.plan.period_s)
+        if before is None:
+            self.phase = result.ended + self._around.randomness.uniform(0.0, self.plan.period_s)
             self._around.first_read()
         try:
             if result.verdict.reason is not _MATCHED or result.parts:
                 result = self._around.evidence.keep(self.plan.id, result)
             alive, confirming = bool(self.alive), self.confirming
-            self._measuring.count(self.plan, result, self._when, may_be_doubted=alive, confirming=confirming)
+            self._measuring.count(self.plan, result, self.when, may_be_doubted=alive, confirming=confirming)
         except Exception as error:  # noqa: BLE001 - what is kept of an answer must not cost the answer, and the next ones
             self._around.engine.bug(error)
-        before, self.reading = self.reading, Reading(self.alive, result, self.rounds, self.plan.fresh_s)
+        self.whole = Reading(self.alive, result, self.rounds, self.plan.fresh_s)
+        self.verdict, self.started, self.ended = result.verdict, result.started, result.ended
+        self.known = b""
+        if self._light and not self.shape and result.verdict.reason is _MATCHED:
+            self._around.learn(self, result)
         if self._calm and (
             result.verdict.reason is _MATCHED
             if self.alive
             else self.alive is False and result.verdict.outcome is Outcome.FAILED
         ):
-            self._put(self._next_phase(result.ended))
+            self._put(self.next_phase(result.ended))
             return
-        if before is not None and before.verdict.reason is _MATCHED:
-            self._good_at = before.at
+        if before is not None and before.reason is _MATCHED:
+            self._good_at = answered_at
         self._calm = False  # until the task has judged it, the next answer must not take the short cut
         self._news = result
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
-    def _next_phase(self, now: float) -> float:
-        phase, period_s = self._phase, self.plan.period_s
-        if phase <= now:
-            phase += period_s
-            if phase <= now:  # late by whole periods: those rounds are not made up for
-                phase += math.ceil((now - phase) / period_s) * period_s
-            self._phase = phase
-        return phase
-
     def _put(self, when: float) -> None:
-        self._when = when
+        self.when = when
         self._around.wheel.add(self, when)
 
-    def _parted(self, seconds: float) -> None:
+    def parted(self, seconds: float) -> None:
+        """Time a goodbye."""
         if seconds:
             self._around.metrics.stage(self.plan.protocol, Stage.QUIT, seconds)
 
@@ -298,8 +310,9 @@ class Watch:
         if reading is None:
             return
         self._measuring.doubt(self.plan, verdict.reason)
-        self.reading = reading._replace(result=reading.result._replace(verdict=verdict))
-        if self._asking is None:
+        self.whole = reading._replace(result=reading.result._replace(verdict=verdict))
+        self.verdict = verdict
+        if not self.under_way:
             around.wheel.cancel(self)
             self._rest(around.clock.now())
 
@@ -311,12 +324,12 @@ class Watch:
     def _set_level(self, alive: bool) -> None:
         self.alive = alive
         self._good = self._bad = 0
-        if self.reading is not None:
-            self.reading = self.reading._replace(alive=alive)
+        if self.whole is not None:
+            self.whole = self.whole._replace(alive=alive)
 
     def _ask_again(self) -> None:
         """Choose when: at once, quickly while something is open, else at the next regular time."""
-        if self._asking is not None or self.tick != NOWHERE:
+        if self.under_way or self.tick != NOWHERE:
             return  # somebody asked for a check meanwhile
         now = self._around.clock.now()
         wait_s = self._wait_s()
@@ -333,7 +346,7 @@ class Watch:
         self._measuring.believe(self.plan)
         self._trigger, self._told_at = Trigger.PROBE, None
         self._good = self._bad = 0
-        self._put(self._next_phase(now))
+        self._put(self.next_phase(now))
 
     def _wait_s(self) -> float | None:
         if self._again:
@@ -344,7 +357,7 @@ class Watch:
             self._confirm_s = min(self._confirm_s * 2, self.plan.fast_s)
             return wait_s
         counting = (self._bad if self.alive else self._good) > 0 or (self.alive is None and self._bad > 0)
-        stalled = self.reading is not None and self.reading.verdict.reason is Reason.PROBER_STALLED
+        stalled = self.rounds > 0 and self.verdict.reason is Reason.PROBER_STALLED
         if counting or (self._unknown == 1 and not (self.alive is not None and stalled)):
             return self.plan.fast_s
         return None

@@ -27,10 +27,11 @@ from probe.resources.observed import group_address, observed_parameters
 from probe.runtime.loading import Loaded, load_checked, readdressed
 from probe.runtime.loop import Runtime
 from probe.runtime.performing import Service
-from probe.runtime.telling import SLICE_RESOURCES, tell
+from probe.runtime.telling import SLICE_RESOURCES, PartlyTold, tell
 from probe.values import Reason, ResourceId, Verdict
 
 POLL_INTERVAL_S = 1.0
+NAMED_MAX = 20  # resources in one line of the log
 
 _log = logging.getLogger(__name__)
 
@@ -166,10 +167,8 @@ class Inventory:
             good = False
             self._stamp = await asyncio.to_thread(self._read_stamp)
             try:
-                await self._change(
-                    runtime, await asyncio.to_thread(load_checked, self.folder, self._kinds, self._loaded)
-                )
-                good = True
+                loaded = await asyncio.to_thread(load_checked, self.folder, self._kinds, self._loaded)
+                good = await self._change(runtime, loaded)
             except StoreError as error:
                 for problem in error.problems:
                     _log.error("the edit of the store is refused: %s", problem)
@@ -185,7 +184,8 @@ class Inventory:
         except OSError:  # reading the store meets the same and says which file
             return None
 
-    async def _change(self, runtime: Runtime, loaded: Loaded) -> None:
+    async def _change(self, runtime: Runtime, loaded: Loaded) -> bool:
+        """Take a store over and tell what differs. Returns whether all of it is told; raises when nothing is."""
         before = self.loaded
         diff = diff_stores(before.store, loaded.store) if loaded.diff is None else loaded.diff
         changed = [ResourceId(*change.id) for change in diff.changed]
@@ -200,9 +200,12 @@ class Inventory:
             for id in [id for id in self._made if id.group in addressed_anew] if addressed_anew else ():
                 del self._made[id]
 
+        added, whole = [ResourceId(*id) for id in diff.added], True
         try:
-            added = [ResourceId(*id) for id in diff.added]
             await self._tell(runtime, loaded, changed, added, removed, take_over)
+        except PartlyTold as broken:
+            self._leave_out([id for id in added if id not in runtime.world.records], broken)
+            whole = False
         except Exception:
             self._loaded = before
             raise
@@ -219,10 +222,23 @@ class Inventory:
         revisions = f"metabase {loaded.store.metabase_revision}, cluster {loaded.store.cluster_revision}"
         _log.info(
             "the store was reloaded: %d added, %d changed, %d removed (revisions: %s)",
-            len(diff.added),
+            len(added) if whole else sum(id in runtime.world.records for id in added),
             len(diff.changed),
             len(diff.removed),
             revisions,
+        )
+        return whole
+
+    def _leave_out(self, missing: Sequence[ResourceId], broken: PartlyTold) -> None:
+        """Keep in force what was told of a store; what is missing is new to the next reload."""
+        self._loaded = self.loaded.without(missing)
+        named = ", ".join(map(str, missing[:NAMED_MAX])) + ", …" * (len(missing) > NAMED_MAX)
+        _log.error(
+            "a mistake in looksalive: the edit of the store is taken over without %d new resources (%s); "
+            "SIGHUP, or the next edit, tries them again",
+            len(missing),
+            named or "each is known, but not its group's maintenance or owner",
+            exc_info=broken,
         )
 
     def _maintenance_of(self, group: str) -> Maintained | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from msgspec import structs
 
 from bindings.diff import StoreDiff, diff_stores
 from bindings.model import Resource, Store, VirtualServer
@@ -39,6 +41,14 @@ class Loaded:
     def spec(self, id: ResourceId) -> Spec:
         """Return the core's view of a resource of the store."""
         return spec_of(self.store.groups[id.group].resources[id.name], self.kinds)
+
+    def without(self, ids: Iterable[ResourceId]) -> Loaded:
+        """Return the same store as if it had never had some resources; what is loaded next has them as new ones."""
+        groups, missing = dict(self.store.groups), frozenset(ids)
+        for name in {id.group for id in missing}:
+            left = {each: one for each, one in groups[name].resources.items() if ResourceId(name, each) not in missing}
+            groups[name] = structs.replace(groups[name], resources=left)
+        return Loaded(structs.replace(self.store, groups=groups), self.kinds)
 
 
 def load_checked(folder: StoreFolder, kinds: Mapping[str, ControllerKind], before: Loaded | None = None) -> Loaded:

@@ -15,6 +15,11 @@ from probe.runtime.loop import Runtime
 from probe.runtime.withheld import breathe
 from probe.values import ResourceId
 
+
+class PartlyTold(Exception):
+    """A mistake of ours after the store was taken over: what was told stays told, the rest is not."""
+
+
 SLICE_RESOURCES = 200  # with what they lead to about 10 ms of the loop
 
 
@@ -62,7 +67,8 @@ async def tell(
 ) -> None:
     """Tell the runtime, which takes the store over in the very step that decides on the first slice.
 
-    `wished` is what operators want of resources. Raises what the core stumbled over.
+    `wished` is what operators want of resources. Raises what was stumbled over, nothing having been taken over; else
+    PartlyTold.
     """
     if len(added) <= SLICE_RESOURCES:
         await _tell_all(runtime, loaded, changed, added, removed, wished, maintenance_of, take_over)
@@ -83,19 +89,24 @@ async def _tell_all(
 ) -> None:
     gone, limit = tuple(removed), loaded.store.storage_groups_max
     asked = False
-    for ids in slices(loaded, changed, added):
-        specs = tuple(loaded.spec(id) for id in ids)
-        wishes = tuple((id, wished[id]) for id in ids if id in wished) if wished else ()
-        events: list[Event] = [Configured(specs, gone, wishes, None if asked else limit)]
-        names = dict.fromkeys(id.group for id in ids)
-        kept = (maintenance_of(name) for name in names if name not in runtime.world.groups)
-        events += [event for event in kept if event is not None]
-        events += [Owned(name, here=True) for name in names]
-        decisions = [runtime.ask(event, None if at or asked else take_over) for at, event in enumerate(events)]
-        for decision in decisions:
-            await decision
-        asked, gone = True, ()
-        if len(added) > SLICE_RESOURCES:
-            await breathe(runtime.clock)
+    try:
+        for ids in slices(loaded, changed, added):
+            specs = tuple(loaded.spec(id) for id in ids)
+            wishes = tuple((id, wished[id]) for id in ids if id in wished) if wished else ()
+            events: list[Event] = [Configured(specs, gone, wishes, None if asked else limit)]
+            names = dict.fromkeys(id.group for id in ids)
+            kept = (maintenance_of(name) for name in names if name not in runtime.world.groups)
+            events += [event for event in kept if event is not None]
+            events += [Owned(name, here=True) for name in names]
+            decisions = [runtime.ask(event, None if at or asked else take_over) for at, event in enumerate(events)]
+            for decision in decisions:
+                await decision
+                asked, gone = True, ()
+            if len(added) > SLICE_RESOURCES:
+                await breathe(runtime.clock)
+    except Exception as error:
+        if asked:
+            raise PartlyTold from error
+        raise
     if not asked:
         await runtime.ask(Configured((), gone, (), limit), take_over)

@@ -269,6 +269,7 @@ class Broken:
     """A check with a bug."""
 
     speaks_first = False
+    glances = True
 
     def begin(self) -> Conversation:
         raise ZeroDivisionError("planted")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from types import MappingProxyType
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bindings.model import Group, Resource, Store
+from probe.cluster.maintained import Kept
 from probe.runtime.loading import Loaded
 from probe.runtime.telling import SLICE_RESOURCES, slices
 from probe.values import ResourceId, State
@@ -82,6 +85,59 @@ def test_a_store_of_many_slices_comes_online_whole() -> None:
             states = [record.state for record in service.runtime.world.records.values()]
             assert len(states) == 2 * MANY + 2 + len(PORTS)
             assert set(states) == {State.ONLINE}
+
+    run_virtual(main())
+
+
+class Spoilt(dict[str, Kept]):
+    """Maintenance with a mistake of ours in it: it stumbles over one group."""
+
+    def get(self, name: str, default: object = None) -> Any:
+        """Look a group's maintenance up."""
+        if name == "last":
+            raise RuntimeError("a mistake")
+        return super().get(name, default)
+
+
+def plain_groups(**sizes: int) -> dict[str, object]:
+    """Describe groups of so many resources that nobody asks, beside the reference's."""
+    groups = cluster()["groups"]
+    assert isinstance(groups, dict)
+    plain = {name: {"resources": {f"r{n}": {"type": "service"} for n in range(many)}} for name, many in sizes.items()}
+    return {"schema_version": 1, "groups": groups | plain}
+
+
+def test_a_mistake_in_a_later_slice_leaves_in_force_what_was_told(caplog: pytest.LogCaptureFixture) -> None:
+    """What was told is in force and works, who is missing is named, the reload counts as failed; SIGHUP brings them."""
+
+    async def main() -> None:
+        machine = make_machine()
+        edit(machine, "cluster.json", plain_groups())
+        async with serving(machine) as service:
+            inventory, records = service.inventory, service.runtime.world.records
+            inventory.maintained.groups = Spoilt()
+            before = len(records)
+            document: Any = plain_groups(first=MANY, last=2)
+            document["groups"]["evs1"]["resources"]["smtp"]["poll_interval_s"] = (
+                3  # a change comes with the first slice
+            )
+            edit(machine, "cluster.json", document)
+            await asyncio.sleep(30)
+            assert (len(records), service.metrics.reload_successful) == (before + MANY, False)
+            assert "without 2 new resources (last/r0, last/r1)" in caplog.text
+            assert inventory.loaded.resource(ResourceId("last", "r0")) is None
+            assert inventory.loaded.resource(ResourceId("first", f"r{MANY - 1}")) is not None
+            plan = service.runtime.monitors.plan(ResourceId("evs1", "smtp"))
+            assert plan is not None
+            assert plan.period_s == 3
+            await service.reader.ask_resource("offline", ResourceId("first", "r0"), "anna")
+            await asyncio.sleep(5)
+            assert records[ResourceId("first", "r0")].state is State.OFFLINE
+            inventory.maintained.groups = {}
+            inventory.ask_reload()
+            await asyncio.sleep(30)
+            assert (len(records), service.metrics.reload_successful) == (before + MANY + 2, True)
+            assert records[ResourceId("last", "r1")].state is State.ONLINE
 
     run_virtual(main())
 

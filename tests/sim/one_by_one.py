@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from probe.monitor.flight import Flight
 from probe.monitor.measures import ProbeMetrics
 from probe.values import ResourceId, Stage
 
@@ -27,3 +28,8 @@ class OneByOne(ProbeMetrics, Protocol):
         for stage, seconds in stages:
             self.stage(protocol, stage, seconds)
         self.answered(id, took_s)
+
+    def flown(self, flights: Sequence[Flight], wall: float) -> None:
+        for flight in flights:
+            result, lag_s = flight.result(), max(0.0, flight.started - flight.when)
+            self.good(flight.id, flight.protocol, result.stages, wall, lag_s, result.ended - result.started)

@@ -19,7 +19,7 @@ PLAN: ProbePlan = planned("127.0.0.1:25")[0]
 
 TRAVEL = {"attempts", "certificates", "failures", "last_run", "minute_failed", "minute_ok", "minute_s", "minute_s_max",
           "minute_unknown", "unknowns"}  # fmt: skip
-THE_CORES = {"labels", "progressed", "restarts", "transitions"}
+THE_CORES = {"counted", "labels", "progressed", "restarts", "transitions"}
 
 happenings = some.lists(
     some.sampled_from(

@@ -1,0 +1,295 @@
+"""Light rounds: the steady ones, where all there is to do is to see that a service says again what it has said before.
+
+A dial is made for everything that can happen to one, and nearly always nothing does. So a watch whose level is alive
+and calm is asked in a form that keeps no record of its own: what it needs stands in the watch (`flight.py`), all that
+leave in one pass of the wheel share a deadline, and each step is done for all of them before the next (`engine.py`,
+rule 4).
+
+Rules:
+1. A light round ends well or not at all. Whatever else it meets (an errno, an end, a silence, bytes that do not settle
+   the matter at a glance) is handed over to a dial as it stands, which goes on from there by its own rules.
+2. It gives back its slot and its descriptor like a dial, and is dialled like one where there is no room.
+3. What it leaves behind is numbers; the reading is put together when somebody looks.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from probe.environment import READABLE
+from probe.monitor.connection import (
+    IP_BIND_ADDRESS_NO_PORT,
+    RESET_ON_CLOSE,
+    TCP_INFO_BYTES,
+    rtt_us,
+)
+from probe.monitor.dial import Dial
+from probe.monitor.errnos import verdict_of
+from probe.monitor.flight import Flight
+from probe.monitor.wheel import NOWHERE
+from probe.values import Reason, Stage
+
+if TYPE_CHECKING:
+    from probe.monitor.engine import Engine
+
+KNOWN_BYTES_MAX = 512  # of an answer that is kept to be compared with the next; a longer one is judged each time
+
+_MATCHED = Reason.MATCHED
+_CONNECT = Stage.CONNECT
+_EINPROGRESS = errno.EINPROGRESS
+_IPPROTO_IP = int(socket.IPPROTO_IP)
+_IPPROTO_TCP = int(socket.IPPROTO_TCP)
+_TCP_INFO = int(socket.TCP_INFO)
+_SOL_SOCKET = int(socket.SOL_SOCKET)
+_SO_LINGER = int(socket.SO_LINGER)
+
+
+class Departure:
+    """Those that left together, and their deadline: an entry of the wheel as long as one of them is under way."""
+
+    __slots__ = ("_flights", "flights", "left", "lost_s", "started", "tick", "timeout_s")
+
+    def __init__(self, flights: Flights, timeout_s: float) -> None:
+        self._flights = flights
+        self.flights: list[Flight] = []
+        self.timeout_s = timeout_s
+        self.left = 0  # of them, under way
+        self.started = self.lost_s = 0.0  # clock seconds; what the loop had lost by then
+        self.tick = NOWHERE
+
+    def due(self, now: float) -> None:
+        """Hand those over that are still under way: the deadline is judged by a dial."""
+        self._flights.overdue(self, now)
+
+
+class Flights:
+    """The light rounds of an engine. `landed` is told those that went well, and when."""
+
+    __slots__ = ("_engine", "_gathered", "aloft", "landed")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._gathered: dict[float, Departure] = {}  # by time-out; they leave at the end of the wheel's pass
+        self.aloft: dict[int, Flight] = {}  # by descriptor
+        self.landed: Callable[[list[Flight], float], None] = _nobody
+
+    def __repr__(self) -> str:
+        return f"<Flights {len(self.aloft)} aloft>"
+
+    def add(self, flight: Flight) -> bool:
+        """Let it leave with this pass of the wheel; False where there is no room, or no pass."""
+        engine = self._engine
+        if engine.in_flight >= engine.max_in_flight or not engine.wheel.firing:
+            return False
+        engine.in_flight += 1
+        departure = self._gathered.get(flight.timeout_s)
+        if departure is None:
+            departure = self._gathered[flight.timeout_s] = Departure(self, flight.timeout_s)
+        departure.flights.append(flight)
+        flight.departure = departure
+        return True
+
+    def call_off(self, flight: Flight) -> None:
+        """Close at once and tell nothing. Nothing happens to one that is not under way."""
+        departure = flight.departure
+        if departure is None:
+            return
+        if departure is self._gathered.get(departure.timeout_s):
+            departure.flights.remove(flight)
+            flight.departure = None
+        else:
+            self._leave(flight, departure)
+            self.aloft.pop(flight.socket.fileno(), None)
+            flight.socket.setsockopt(_SOL_SOCKET, _SO_LINGER, RESET_ON_CLOSE)
+            flight.socket.close()
+        self._engine.release()
+
+    def close(self) -> None:
+        """Close all."""
+        for departure in list(self._gathered.values()):
+            for flight in list(departure.flights):
+                self.call_off(flight)
+        for flight in list(self.aloft.values()):
+            self.call_off(flight)
+
+    # --- the departure ---
+
+    def depart(self) -> None:
+        """Open and connect all that were gathered."""
+        while self._gathered:
+            gathered, self._gathered = self._gathered, {}
+            for departure in gathered.values():
+                self._open(departure)
+                self._connect(departure)
+
+    def _open(self, departure: Departure) -> None:
+        engine = self._engine
+        departure.lost_s = engine.stall.watch(engine.clock.now())
+        open_socket = engine.network.socket
+        opened = []
+        for flight in departure.flights:
+            try:
+                connection = open_socket(flight.family)
+                if flight.source is not None:
+                    connection.setsockopt(_IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                    connection.bind(flight.source)
+            except OSError:
+                self._dial_instead(flight)
+            else:
+                flight.socket = connection
+                opened.append(flight)
+        departure.flights = opened
+
+    def _connect(self, departure: Departure) -> None:
+        engine, aloft, register = self._engine, self.aloft, self._engine.poller.register
+        departure.left = len(departure.flights)
+        departure.started = now = engine.clock.now()
+        for flight in departure.flights:
+            if flight.departure is not departure:
+                continue  # called off by what another one met
+            connection = flight.socket
+            fd = connection.fileno()
+            code = connection.connect_ex(flight.address)
+            try:
+                if code and code != _EINPROGRESS:
+                    self._hand_over(flight).conclude(verdict_of(code, _CONNECT))
+                    continue
+                if flight.opening and not self._say(flight):
+                    continue
+                register(fd, READABLE)
+                aloft[fd] = flight
+            except Exception as error:  # noqa: BLE001 - the engine's rule 3
+                self._hand_over(flight).broke(error)
+        if departure.left:
+            engine.wheel.add(departure, now + departure.timeout_s)
+
+    def _say(self, flight: Flight) -> bool:
+        """Send what the peer waits for; False where a dial has to."""
+        try:
+            if flight.socket.send(flight.opening) == len(flight.opening):
+                return True
+        except OSError:
+            self._hand_over(flight).opened(self._engine.clock.now())
+            return False
+        flight.socket.close()  # half of it went: the whole is said again on another connection
+        self._leave(flight, flight.departure)
+        self._dial_instead(flight)
+        return False
+
+    def _dial_instead(self, flight: Flight) -> None:
+        """Ask by a dial from the start, in the slot that is taken already; it says what is in the way."""
+        engine = self._engine
+        flight.departure = None
+        dial = flight.asking = Dial(engine, flight.aim, flight.answered, flight.parted)
+        engine.start_in_slot(dial)
+
+    # --- the landing ---
+
+    def take(self, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Read and judge those that are light ones; return the events of the others."""
+        engine, aloft = self._engine, self.aloft
+        buffer = engine.buffer
+        others: list[tuple[int, int]] = []
+        landed: list[Flight] = []
+        odd: list[tuple[Flight, bytes | Exception]] = []
+        for event in events:
+            flight = aloft.get(event[0])
+            if flight is None:
+                others.append(event)
+                continue
+            connection = flight.socket
+            try:
+                size = connection.recv_into(buffer)
+                if size and (
+                    (size == len(flight.known) and buffer.startswith(flight.known)) or self._is_good(flight, size)
+                ):
+                    flight.connect_s = rtt_us(connection.getsockopt(_IPPROTO_TCP, _TCP_INFO, TCP_INFO_BYTES))[0] * 1e-6
+                    del aloft[event[0]]
+                    landed.append(flight)
+                else:
+                    odd.append((flight, bytes(engine.view[:size])))
+            except BlockingIOError:
+                continue
+            except Exception as error:  # noqa: BLE001 - the engine's rule 3
+                odd.append((flight, error))
+        if landed:
+            self._land(landed)
+        for flight, what in odd:
+            self._go_on(flight, what)
+        return others
+
+    def _is_good(self, flight: Flight, size: int) -> bool:
+        data = bytes(self._engine.view[:size])
+        verdict = flight.aim.check.glance(data)
+        if verdict is None or verdict.reason is not _MATCHED or verdict.stage is not flight.shape[-1]:
+            return False
+        flight.verdict = verdict
+        if size <= KNOWN_BYTES_MAX:
+            flight.known = data
+        return True
+
+    def _land(self, landed: list[Flight]) -> None:
+        engine, now = self._engine, self._engine.clock.now()
+        for flight in landed:
+            departure = flight.departure
+            assert departure is not None
+            self._leave(flight, departure)
+            flight.started, flight.ended = departure.started, now
+            if flight.connect_s > now - departure.started:
+                flight.connect_s = now - departure.started
+        self.landed(landed, now)
+        time_waits = engine.time_waits
+        for flight in landed:
+            connection = flight.socket
+            if time_waits is None or not time_waits.take(flight.address, now):
+                connection.setsockopt(_SOL_SOCKET, _SO_LINGER, RESET_ON_CLOSE)
+            connection.close()
+        engine.release(len(landed))
+
+    def _leave(self, flight: Flight, departure: Departure | None) -> None:
+        """Count one out of its departure."""
+        flight.departure = None
+        if departure is not None:
+            departure.left -= 1
+            if not departure.left and departure.tick != NOWHERE:
+                self._engine.wheel.cancel(departure)
+
+    # --- what a dial goes on with ---
+
+    def overdue(self, departure: Departure, now: float) -> None:
+        """Let dials judge the deadline of those that are still under way."""
+        for flight in departure.flights:
+            if flight.departure is departure:
+                dial = self._hand_over(flight)
+                self._engine.wheel.cancel(dial)
+                dial.due(now)
+
+    def _go_on(self, flight: Flight, what: bytes | Exception) -> None:
+        """Let a dial take what was read."""
+        if flight.departure is None:
+            return  # called off by what another one said
+        dial = self._hand_over(flight)
+        try:
+            if isinstance(what, Exception) and not isinstance(what, OSError):
+                dial.broke(what)
+            else:
+                dial.take_over(what)
+        except Exception as error:  # noqa: BLE001 - the engine's rule 3
+            dial.broke(error)
+
+    def _hand_over(self, flight: Flight) -> Dial:
+        """Make the dial that goes on where a light round is."""
+        departure, fd = flight.departure, flight.socket.fileno()
+        assert departure is not None
+        self._leave(flight, departure)
+        dial = flight.asking = Dial(self._engine, flight.aim, flight.answered, flight.parted)
+        dial.step_in(flight.socket, departure.started, departure.lost_s, listening=self.aloft.pop(fd, None) is not None)
+        return dial
+
+
+def _nobody(flights: list[Flight], now: float) -> None:
+    """Be told by an engine that nobody watches with."""
+    del flights, now
