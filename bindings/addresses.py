@@ -77,6 +77,11 @@ def numeric(text: str) -> bool:
     return bool(_IPV4.fullmatch(text)) or ":" in text
 
 
+def is_ipv4(text: str) -> bool:
+    """Tell whether a text is an IPv4 address, at a fraction of what making one costs."""
+    return _IPV4.fullmatch(text) is not None
+
+
 def check_numeric(text: str) -> None:
     """Check an address without brackets or name. Raises AddressMistake."""
     try:

@@ -12,6 +12,7 @@ from probe.checks.lines import PEEK_BYTES_MAX, LineReader, LineTooLong
 from probe.values import Reason, Stage, Verdict, evidence_of
 
 LINE_END_BYTES = 2
+_NOTHING_YET = Verdict(Reason.NOT_YET)
 
 
 class LineCheck:
@@ -32,7 +33,7 @@ class LineCheck:
         self.starttls = server.starttls == "required" and not binding.secure
         self._glanced: tuple[bytes, Verdict] | None = None
         self._line_judged: tuple[bytes, Verdict] | None = None
-        self._shared = Verdict(Reason.NOT_YET)
+        self._shared = _NOTHING_YET
 
     @property
     def glances(self) -> bool:

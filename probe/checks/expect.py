@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bindings.model import DEFAULT_EXPECT, VirtualServer
 from probe.values import evidence_of
 
 STATUS_SET_CHARS_MAX = 1024
+EXPECTATIONS_MAX = 1024  # kept to be shared
 EXPECTED_SHOWN_CHARS_MAX = 80  # of what was expected, so that what came still fits into the evidence
 
 
@@ -54,10 +56,16 @@ def begins_with_word(line: bytes, word: bytes) -> bool:
 
 def expectation_of(server: VirtualServer) -> Expectation:
     """Take the user's plain prefixes, or the protocol's own, which must end at a word boundary."""
-    if server.expect:
-        return Expectation(tuple(text.encode("utf-8", "surrogateescape") for text in server.expect))
-    defaults = tuple(text.encode("ascii") for text in DEFAULT_EXPECT[server.protocol])
-    return Expectation(defaults, whole_words=True, any_case=server.protocol == "imap")
+    return _expectation(server.protocol, server.expect)
+
+
+@lru_cache(maxsize=EXPECTATIONS_MAX)
+def _expectation(protocol: str, expect: tuple[str, ...] | None) -> Expectation:
+    """Make an expectation once for all virtual servers that say the same: a large store has a few different ones."""
+    if expect:
+        return Expectation(tuple(text.encode("utf-8", "surrogateescape") for text in expect))
+    defaults = tuple(text.encode("ascii") for text in DEFAULT_EXPECT[protocol])
+    return Expectation(defaults, whole_words=True, any_case=protocol == "imap")
 
 
 def expected_but_got(expected: object, got: bytes) -> str:

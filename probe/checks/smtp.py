@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
+from functools import lru_cache
 
 from bindings.model import Binding, VirtualServer
 from probe.checks.conversation import Conversation
@@ -25,6 +26,7 @@ from probe.values import Reason, Verdict, evidence_of
 
 HELO_NAME_DEFAULT = "[127.0.0.1]"  # an address literal passes Postfix's helo restrictions; "localhost" is no FQDN
 HELO_NAME_CHARS_MAX = 255
+HELLOS_MAX = 1024  # kept to be shared
 QUIT = b"QUIT\r\n"
 
 
@@ -44,11 +46,7 @@ class SmtpCheck(LineCheck):
     def __init__(self, server: VirtualServer, binding: Binding, headers: Mapping[str, str] | None = None) -> None:
         del headers
         super().__init__(server, binding)
-        name = server.helo_name or HELO_NAME_DEFAULT
-        if len(name) > HELO_NAME_CHARS_MAX or not all("!" <= char <= "~" for char in name):
-            raise ValueError(f"helo_name {name[:80]!r} is not a host name or an address literal")
-        self.ehlo = f"{'LHLO' if server.protocol == 'lmtp' else 'EHLO'} {name}\r\n".encode("ascii")
-        self.helo = b"" if server.protocol == "lmtp" else f"HELO {name}\r\n".encode("ascii")
+        self.ehlo, self.helo = _hellos(server.protocol, server.helo_name or HELO_NAME_DEFAULT)
 
     def begin(self) -> Conversation:
         """Make the conversation of one probe."""
@@ -64,6 +62,16 @@ class SmtpCheck(LineCheck):
     def is_whole(self, line: bytes) -> bool:
         """Say whether the first line is also the last."""
         return is_last(line)
+
+
+@lru_cache(maxsize=HELLOS_MAX)
+def _hellos(protocol: str, name: str) -> tuple[bytes, bytes]:
+    """Write EHLO (or LHLO) and HELO, once for all that greet alike. Raises ValueError for what cannot be sent."""
+    if len(name) > HELO_NAME_CHARS_MAX or not all("!" <= char <= "~" for char in name):
+        raise ValueError(f"helo_name {name[:80]!r} is not a host name or an address literal")
+    if protocol == "lmtp":
+        return f"LHLO {name}\r\n".encode("ascii"), b""
+    return f"EHLO {name}\r\n".encode("ascii"), f"HELO {name}\r\n".encode("ascii")
 
 
 def code_of(line: bytes) -> bytes:

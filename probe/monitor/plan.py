@@ -58,14 +58,21 @@ class Plans:
         self._targets = Targets(environment)
         self._edition = 0
 
-    def plan_for(self, resource: Resource, server: VirtualServer, group_address: str | None = None) -> ProbePlan:
+    def plan_for(
+        self,
+        resource: Resource,
+        server: VirtualServer,
+        group_address: str | None = None,
+        id: ResourceId | None = None,
+    ) -> ProbePlan:
         """Plan the probes of a resource that asks `server`; its own timings come before the server's.
 
+        `id` is the resource's where the caller has it: the same object for all that keep it.
         Reads secrets and certificates, so it blocks for as long as files do. It never raises for what they hold: a
         binding that cannot be asked says so in its probes.
         """
         return ProbePlan(
-            id=ResourceId(resource.group, resource.name),
+            id=ResourceId(resource.group, resource.name) if id is None else id,
             protocol=server.protocol,
             targets=self._targets.targets_for(server, group_address),
             policy=server.binding_policy,

@@ -27,11 +27,10 @@ from probe.resources.observed import group_address, observed_parameters
 from probe.runtime.loading import Loaded, load_checked, readdressed
 from probe.runtime.loop import Runtime
 from probe.runtime.performing import Service
-from probe.runtime.telling import SLICE_RESOURCES, PartlyTold, tell
+from probe.runtime.telling import SLICE_RESOURCES, PartlyTold, tell, what_was_told
 from probe.values import Reason, ResourceId, Verdict
 
 POLL_INTERVAL_S = 1.0
-NAMED_MAX = 20  # resources in one line of the log
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +105,7 @@ class Inventory:
             if server is None:
                 plan = self._plan_look(resource)
             else:
-                plan = self._plans.plan_for(resource, server, self._address_of(resource))
+                plan = self._plans.plan_for(resource, server, self._address_of(resource), id)
             self._made[id] = plan
         return plan
 
@@ -204,8 +203,7 @@ class Inventory:
         try:
             await self._tell(runtime, loaded, changed, added, removed, take_over)
         except PartlyTold as broken:
-            self._leave_out([id for id in added if id not in runtime.world.records], broken)
-            whole = False
+            self._loaded, whole = what_was_told(runtime, loaded, added, broken), False
         except Exception:
             self._loaded = before
             raise
@@ -222,24 +220,12 @@ class Inventory:
         revisions = f"metabase {loaded.store.metabase_revision}, cluster {loaded.store.cluster_revision}"
         _log.info(
             "the store was reloaded: %d added, %d changed, %d removed (revisions: %s)",
-            len(added) if whole else sum(id in runtime.world.records for id in added),
+            sum(id in runtime.world.records for id in added),
             len(diff.changed),
             len(diff.removed),
             revisions,
         )
         return whole
-
-    def _leave_out(self, missing: Sequence[ResourceId], broken: PartlyTold) -> None:
-        """Keep in force what was told of a store; what is missing is new to the next reload."""
-        self._loaded = self.loaded.without(missing)
-        named = ", ".join(map(str, missing[:NAMED_MAX])) + ", …" * (len(missing) > NAMED_MAX)
-        _log.error(
-            "a mistake in looksalive: the edit of the store is taken over without %d new resources (%s); "
-            "SIGHUP, or the next edit, tries them again",
-            len(missing),
-            named or "each is known, but not its group's maintenance or owner",
-            exc_info=broken,
-        )
 
     def _maintenance_of(self, group: str) -> Maintained | None:
         kept, clock = self.maintained.groups.get(group), self._environment.clock
