@@ -7,6 +7,7 @@ knows a new resource before it is told, so no event can meet one between two sli
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from probe.lifecycle.events import Configured, Event, Maintained, Owned
@@ -21,6 +22,9 @@ class PartlyTold(Exception):
 
 
 SLICE_RESOURCES = 200  # with what they lead to about 10 ms of the loop
+NAMED_MAX = 20  # resources in one line of the log
+
+_log = logging.getLogger(__name__)
 
 
 def slices(loaded: Loaded, changed: Collection[ResourceId], added: Sequence[ResourceId]) -> Iterator[list[ResourceId]]:
@@ -52,6 +56,20 @@ def _take(loaded: Loaded, id: ResourceId, waiting: dict[ResourceId, int], slice:
             continue
         resource = loaded.resource(each)
         stack += () if resource is None else (ResourceId(each.group, name) for name in resource.depends_on)
+
+
+def what_was_told(runtime: Runtime, loaded: Loaded, added: Sequence[ResourceId], broken: PartlyTold) -> Loaded:
+    """Return as much of a store as was told, and log who is left out: they are new to the next reload."""
+    missing = [id for id in added if id not in runtime.world.records]
+    named = ", ".join(map(str, missing[:NAMED_MAX])) + ", …" * (len(missing) > NAMED_MAX)
+    _log.error(
+        "a mistake in looksalive: the edit of the store is taken over without %d new resources (%s); "
+        "SIGHUP, or the next edit, tries them again",
+        len(missing),
+        named or "all are known, but of a group not whose it is or its maintenance",
+        exc_info=broken,
+    )
+    return loaded.without(missing)
 
 
 async def tell(

@@ -116,17 +116,17 @@ def test_a_mistake_in_a_later_slice_leaves_in_force_what_was_told(caplog: pytest
         async with serving(machine) as service:
             inventory, records = service.inventory, service.runtime.world.records
             inventory.maintained.groups = Spoilt()
-            before = len(records)
-            document: Any = plain_groups(first=MANY, last=2)
+            before, first = len(records), 2 * SLICE_RESOURCES - 1  # with what changed two slices
+            document: Any = plain_groups(first=first, last=2)
             document["groups"]["evs1"]["resources"]["smtp"]["poll_interval_s"] = (
                 3  # a change comes with the first slice
             )
             edit(machine, "cluster.json", document)
             await asyncio.sleep(30)
-            assert (len(records), service.metrics.reload_successful) == (before + MANY, False)
+            assert (len(records), service.metrics.reload_successful) == (before + first, False)
             assert "without 2 new resources (last/r0, last/r1)" in caplog.text
             assert inventory.loaded.resource(ResourceId("last", "r0")) is None
-            assert inventory.loaded.resource(ResourceId("first", f"r{MANY - 1}")) is not None
+            assert inventory.loaded.resource(ResourceId("first", f"r{first - 1}")) is not None
             plan = service.runtime.monitors.plan(ResourceId("evs1", "smtp"))
             assert plan is not None
             assert plan.period_s == 3
@@ -136,7 +136,7 @@ def test_a_mistake_in_a_later_slice_leaves_in_force_what_was_told(caplog: pytest
             inventory.maintained.groups = {}
             inventory.ask_reload()
             await asyncio.sleep(30)
-            assert (len(records), service.metrics.reload_successful) == (before + MANY + 2, True)
+            assert (len(records), service.metrics.reload_successful) == (before + first + 2, True)
             assert records[ResourceId("last", "r1")].state is State.ONLINE
 
     run_virtual(main())
