@@ -11,6 +11,7 @@ from probe.history import Recent
 from probe.lifecycle.report import EventReport
 from probe.lifecycle.world import Decision, GroupRecord, Record, Request, Transition, World
 from probe.metrics import Metrics
+from probe.runtime.tally import Tally
 from probe.values import Reason, State
 
 _log = logging.getLogger("looksalive.state")
@@ -25,6 +26,7 @@ class Feed:
         self._clock = clock
         self._metrics = metrics
         self._waiters: set[asyncio.Future[None]] = set()
+        self._tally: Tally | None = None
 
     def __repr__(self) -> str:
         return f"<Feed revision={self.revision} events={self.recent.last_seq} waiting={len(self._waiters)}>"
@@ -57,6 +59,16 @@ class Feed:
                 self._waiters.discard(waiter)
         return self.revision
 
+    def count_up(self) -> None:
+        """Log changes of state as sums from now on, all but failures: a large store begins (`tally.py`)."""
+        self._tally = Tally(self._clock)
+
+    def tell_counts(self, *, goes_on: bool) -> None:
+        """Log the sums so far; unless it `goes_on`, each change of state has a line of its own again."""
+        if self._tally is not None:
+            self._tally.tell()
+            self._tally = self._tally if goes_on else None
+
     def advance(self) -> None:
         """Tell readers that something else that they see has changed."""
         self._advance()
@@ -83,23 +95,10 @@ class Feed:
             operation=transition.operation,
         )
         self.recent.add(event)
-        _log.log(
-            logging.WARNING if transition.to is State.FAILED else logging.INFO,
-            _sentence(transition),
-            extra={
-                "fields": {
-                    "seq": event.seq,
-                    "id": event.id,
-                    "from": event.from_,
-                    "to": event.to,
-                    "reason": event.reason,
-                    "evidence": event.evidence,
-                    "root_cause": cause,
-                    "trigger": event.trigger,
-                    "operation": event.operation,
-                }
-            },
-        )
+        if self._tally is not None and transition.to is not State.FAILED:
+            self._tally.add(transition.from_, transition.to)
+        else:
+            _log_edge(transition, event)
 
     def _tell_maintenance(self, before: GroupRecord | None, group: GroupRecord | None) -> None:
         was, now = (None if one is None else one.maintenance for one in (before, group))
@@ -146,6 +145,25 @@ class Feed:
 def _wake(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
+
+
+def _log_edge(transition: Transition, event: EventReport) -> None:
+    """Log a change of state: a sentence for people, the fields of the event for machines."""
+    level = logging.WARNING if transition.to is State.FAILED else logging.INFO
+    if not _log.isEnabledFor(level):
+        return
+    fields = {
+        "seq": event.seq,
+        "id": event.id,
+        "from": event.from_,
+        "to": event.to,
+        "reason": event.reason,
+        "evidence": event.evidence,
+        "root_cause": event.root_cause,
+        "trigger": event.trigger,
+        "operation": event.operation,
+    }
+    _log.log(level, _sentence(transition), extra={"fields": fields})
 
 
 def _sentence(transition: Transition) -> str:

@@ -7,10 +7,8 @@ import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from bindings.diff import diff_stores
-from bindings.model import Group, Resource
 from bindings.parse import StoreError
 from bindings.store import StoreFolder
 from bindings.watch import StoreStamp
@@ -21,12 +19,13 @@ from probe.controllers.specs import service_spec
 from probe.environment import Environment
 from probe.lifecycle.events import Maintained
 from probe.monitor.once import probe_plan_once
-from probe.monitor.plan import Plans, ProbePlan
+from probe.monitor.plan import ProbePlan
 from probe.resources import TYPES, ControllerKind
-from probe.resources.observed import group_address, observed_parameters
+from probe.resources.observed import observed_parameters
 from probe.runtime.loading import Loaded, load_checked, readdressed
 from probe.runtime.loop import Runtime
 from probe.runtime.performing import Service
+from probe.runtime.planning import Planning
 from probe.runtime.telling import SLICE_RESOURCES, PartlyTold, tell, what_was_told
 from probe.values import Reason, ResourceId, Verdict
 
@@ -56,15 +55,12 @@ class Inventory:
         self._environment = environment
         self._kinds = kinds
         self._controllers = controllers
-        self._observers = observers_by_name(environment) if observers is None else observers
+        self._planning = Planning(environment, observers_by_name(environment) if observers is None else observers)
         self._loaded: Loaded | None = None
         self._stamp: StoreStamp | None = None
         self._reloading = asyncio.Lock()
         self._look = asyncio.Event()
         self._asked = False
-        self._plans = Plans(environment)
-        self._made: dict[ResourceId, ProbePlan] = {}
-        self._addressed: dict[str, tuple[Group, bool]] = {}  # by group: whether it has an ip-address of its own
 
     @property
     def loaded(self) -> Loaded:
@@ -98,39 +94,15 @@ class Inventory:
 
     def plan_of(self, id: ResourceId) -> ProbePlan:
         """Say how a resource is asked or looked at, as configured now."""
-        plan = self._made.get(id)
-        if plan is None:
-            resource = self.loaded.store.groups[id.group].resources[id.name]
-            server = self.loaded.virtual_server(resource)
-            if server is None:
-                plan = self._plan_look(resource)
-            else:
-                plan = self._plans.plan_for(resource, server, self._address_of(resource), id)
-            self._made[id] = plan
-        return plan
-
-    def _address_of(self, resource: Resource) -> str | None:
-        """Find the address of its group; a group without one, however large, is walked through once."""
-        group = self.loaded.store.groups[resource.group]
-        if self._addressed.get(group.name, (None, False))[0] is not group:
-            has_one = any(beside.type == "ip-address" for beside in group.resources.values())
-            self._addressed[group.name] = (group, has_one)
-        return group_address(self.loaded.store, resource) if self._addressed[group.name][1] else None
-
-    def _plan_look(self, resource: Resource) -> ProbePlan:
-        """Plan the looks at what is no conversation."""
-        id = ResourceId(resource.group, resource.name)
-        name = TYPES[resource.type].observer
-        assert name is not None, f"{id} has neither a conversation nor a look"
-        observer = self._observers[name]
-        look = partial(observer.look, id, observed_parameters(self.loaded.store, resource))
-        return self._plans.plan_look(resource, look, observer.overdue, calls_off=observer.calls_off)
+        return self._planning.plan_of(self.loaded, id)
 
     async def begin(self, runtime: Runtime) -> None:
         """Tell the runtime everything: the groups are ours, the resources are these."""
         store = self.loaded.store
         ids = [ResourceId(group.name, name) for group in store.groups.values() for name in group.resources]
         gc.freeze()  # the store is here to stay: no collection has to walk through it
+        if len(ids) > SLICE_RESOURCES:
+            runtime.feed.count_up()
         await self._tell(runtime, self.loaded, (), ids, ())
         runtime.metrics.reloaded(True, self._environment.clock.wall())
         if len(ids) <= SLICE_RESOURCES:
@@ -151,6 +123,7 @@ class Inventory:
             await self._look.wait()
             timer.cancel()
             self._look.clear()
+            runtime.feed.tell_counts(goes_on=not (self.told and runtime.monitors.first_round_done))
             asked, self._asked = self._asked, False
             if asked or await asyncio.to_thread(self._read_stamp) != self._stamp:
                 await self.reload(runtime)
@@ -193,11 +166,7 @@ class Inventory:
 
         def take_over() -> None:
             self._loaded = loaded
-            self._plans.forget_files()
-            for id in (*changed, *removed):
-                self._made.pop(id, None)
-            for id in [id for id in self._made if id.group in addressed_anew] if addressed_anew else ():
-                del self._made[id]
+            self._planning.forget((*changed, *removed), addressed_anew)
 
         added, whole = [ResourceId(*id) for id in diff.added], True
         try:

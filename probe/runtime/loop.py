@@ -226,6 +226,7 @@ class Runtime:
     async def _drain(self) -> None:
         """Take what is ours offline in reverse order, TERM then KILL, within the budget."""
         begun = self.clock.now()
+        self.feed.tell_counts(goes_on=False)
         self.post(Drained())
         self._take_all()
         for after_s in (DRAIN_KILL_AFTER_S, DRAIN_BUDGET_S):

@@ -69,6 +69,49 @@ def test_edges_are_kept_numbered_logged_and_counted(caplog: pytest.LogCaptureFix
     run_virtual(main())
 
 
+def test_a_large_beginning_is_logged_as_sums_but_for_failures(caplog: pytest.LogCaptureFixture) -> None:
+    """While a large store is first told, the log has counts of what went well and each failure; events have it all."""
+
+    async def main() -> None:
+        told = Told()
+        ids = [ResourceId(GROUP, f"r{number}") for number in range(3)]
+        with caplog.at_level(logging.INFO):
+            told.feed.count_up()
+            told.happen(Configured(tuple(spec(id.name, "service", "process") for id in ids)), Owned(GROUP, here=True))
+            told.happen(*(Started(id, OpId(number)) for number, id in enumerate(ids, 1)))
+            told.happen(Exited(ids[0], Incarnation(1), Verdict(Reason.PROCESS_GONE)))
+            assert caplog.messages == ["evs1/r0 went from online to failed: process_gone (by process)"]
+            caplog.clear()
+            told.feed.tell_counts(goes_on=True)
+            assert caplog.messages == [
+                "while the store is first told: 3 went from offline to online-pending",
+                "while the store is first told: 3 went from online-pending to online",
+                "while the store is first told: 1 went from failed to online-pending",
+            ]
+            assert caplog.records[0].__dict__["fields"] == {"count": 3, "from": "offline", "to": "online-pending"}
+            caplog.clear()
+            told.feed.tell_counts(goes_on=False)
+            told.happen(Started(ids[0], OpId(4)))
+            assert caplog.messages == ["evs1/r0 went from online-pending to online (by controller)"]
+        assert len(told.feed.recent.after(0, 100)) == 3 + 3 + 2 + 1
+
+    run_virtual(main())
+
+
+def test_sums_are_told_as_time_goes_by(caplog: pytest.LogCaptureFixture) -> None:
+    """However long a beginning takes, the log says once a second how far it is."""
+
+    async def main() -> None:
+        told = Told()
+        told.feed.count_up()
+        with caplog.at_level(logging.INFO):
+            await asyncio.sleep(1)
+            told.bring_up()
+        assert caplog.messages[:1] == ["while the store is first told: 1 went from offline to online-pending"]
+
+    run_virtual(main())
+
+
 def test_end_of_an_operation_is_an_event() -> None:
     """What an operator asked for ends with an event that carries its id."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from types import MappingProxyType
 from typing import Any
 
@@ -71,8 +72,11 @@ def large_store(count: int) -> dict[str, object]:
     return document
 
 
-def test_a_store_of_many_slices_comes_online_whole() -> None:
-    """Everything is watched in the end, and only then are we ready; what is added later in bulk is watched, too."""
+def test_a_store_of_many_slices_comes_online_whole(caplog: pytest.LogCaptureFixture) -> None:
+    """Everything is watched in the end, and only then are we ready; what is added later in bulk is watched, too.
+
+    The log has sums of the beginning, and lines again afterwards.
+    """
 
     async def main() -> None:
         machine = make_machine()
@@ -80,13 +84,18 @@ def test_a_store_of_many_slices_comes_online_whole() -> None:
         async with serving(machine) as service:
             assert len(service.runtime.monitors.ids()) >= MANY
             assert service.reader.not_ready == ""
+            await asyncio.sleep(2)
+            begun = [line for line in caplog.messages if " went from " in line]
+            assert 0 < len(begun) < MANY / 10
             edit(machine, "metabase.json", large_store(2 * MANY))
             await asyncio.sleep(30)
             states = [record.state for record in service.runtime.world.records.values()]
             assert len(states) == 2 * MANY + 2 + len(PORTS)
             assert set(states) == {State.ONLINE}
+            assert sum(" went from " in line for line in caplog.messages) - len(begun) == 2 * MANY
 
-    run_virtual(main())
+    with caplog.at_level(logging.INFO):
+        run_virtual(main())
 
 
 class Spoilt(dict[str, Kept]):
