@@ -1,8 +1,10 @@
 """How to end a connection that the peer has not closed: with a close, or with a reset.
 
 A close leaves the port in TIME_WAIT for a minute. Many of those to one destination use up the ports (with ten ports the
-eleventh probe finds none), many in all fill the kernel's table. A reset leaves nothing, but costs a fifth of a whole
-probe. So the close is the rule while it is known to be harmless, and the reset beyond that.
+eleventh probe finds none), many in all fill the kernel's table. Where connections are tracked, an entry stays for two
+minutes in a table that everybody's connections need: a full one drops packets that nobody lost. A reset leaves next to
+nothing, but costs a fifth of a whole probe. So the close is the rule while it is known to be harmless, and the reset
+beyond that.
 """
 
 from __future__ import annotations
@@ -16,23 +18,28 @@ from probe.environment import Address
 TIME_WAIT_S = 60.0
 PORT_SHARE = 8  # an eighth of the ports may wait for one destination
 TABLE_SHARE = 2  # half of the kernel's table may be ours
+TRACKED_SHARE = 4  # a quarter of the tracked connections may be what we left behind
 DESTINATIONS = 4096  # counters; destinations that share one are counted together, so that the count errs upwards only
 
 PORT_RANGE_FILE = "/proc/sys/net/ipv4/ip_local_port_range"
 TABLE_SIZE_FILE = "/proc/sys/net/ipv4/tcp_max_tw_buckets"
+TRACKED_FILE = "/proc/sys/net/netfilter/nf_conntrack_count"  # of our network namespace; 0: it tracks none
+TRACKED_MAX_FILE = "/proc/sys/net/netfilter/nf_conntrack_max"  # 0: as many as there may be
+TRACKED_S_FILE = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait"
 FILE_BYTES_MAX = 64
 
 
 class TimeWaits:
     """Count what we leave in TIME_WAIT, minute by minute. Where the kernel's limits cannot be read nothing is left."""
 
-    __slots__ = ("_by_destination", "_left", "_per_destination_max", "_total_max", "_until")
+    __slots__ = ("_by_destination", "_files", "_left", "_per_destination_max", "_total_max", "_until")
 
     def __init__(self, files: Files) -> None:
+        self._files = files
         self._per_destination_max = self._total_max = 0
         with contextlib.suppress(OSError, ValueError):
-            low, high = map(int, files.read(PORT_RANGE_FILE, FILE_BYTES_MAX).split())
-            table_size = int(files.read(TABLE_SIZE_FILE, FILE_BYTES_MAX))
+            low, high = self._numbers(PORT_RANGE_FILE)
+            (table_size,) = self._numbers(TABLE_SIZE_FILE)
             self._per_destination_max = min((high - low + 1) // PORT_SHARE, 2**16 - 1)
             self._total_max = table_size // TABLE_SHARE
         self._by_destination = array("H", bytes(2 * DESTINATIONS))
@@ -43,7 +50,7 @@ class TimeWaits:
         """Say whether one more connection to `address` may be left in TIME_WAIT, and count it if so."""
         if now >= self._until:
             self._until = now + TIME_WAIT_S
-            self._left = self._total_max
+            self._left = min(self._total_max, self._tracked_max())
             self._by_destination = array("H", bytes(2 * DESTINATIONS))
         slot = hash(address) % DESTINATIONS
         count = self._by_destination[slot]
@@ -52,3 +59,16 @@ class TimeWaits:
         self._by_destination[slot] = count + 1
         self._left -= 1
         return True
+
+    def _tracked_max(self) -> int:
+        """Say how many of a minute may stay tracked; it may begin to track while we run."""
+        with contextlib.suppress(OSError, ValueError):
+            (tracked,), (tracked_max,) = self._numbers(TRACKED_FILE), self._numbers(TRACKED_MAX_FILE)
+            if tracked and tracked_max:
+                (stays_s,) = self._numbers(TRACKED_S_FILE)
+                return int(tracked_max / TRACKED_SHARE * TIME_WAIT_S / max(TIME_WAIT_S, stays_s))
+        return self._total_max
+
+    def _numbers(self, path: str) -> tuple[int, ...]:
+        """Read a file of /proc, which never blocks. Raises OSError, ValueError."""
+        return tuple(map(int, self._files.read(path, FILE_BYTES_MAX).split()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from probe.environment.files import RealFiles
 from probe.monitor.time_waits import (
     PORT_RANGE_FILE,
@@ -9,6 +11,10 @@ from probe.monitor.time_waits import (
     TABLE_SHARE,
     TABLE_SIZE_FILE,
     TIME_WAIT_S,
+    TRACKED_FILE,
+    TRACKED_MAX_FILE,
+    TRACKED_S_FILE,
+    TRACKED_SHARE,
     TimeWaits,
 )
 
@@ -16,10 +22,16 @@ HERE = ("127.0.0.1", 25)
 
 
 class Sysctls(RealFiles):
-    """The two files of the kernel, as a test wants them."""
+    """The files of the kernel, as a test wants them; `tracked` has a count, the most, and the seconds of an entry."""
 
-    def __init__(self, ports: str, table: str) -> None:
+    def __init__(self, ports: str, table: str, tracked: tuple[str, str, str] = ("", "", "")) -> None:
         self.content = {PORT_RANGE_FILE: ports.encode(), TABLE_SIZE_FILE: table.encode()}
+        self.track(*tracked)
+
+    def track(self, *tracked: str) -> None:
+        """Have connections be tracked from now on."""
+        files = (TRACKED_FILE, TRACKED_MAX_FILE, TRACKED_S_FILE)
+        self.content |= {file: text.encode() for file, text in zip(files, tracked, strict=True)}
 
     def read(self, path: str, bytes_max: int) -> bytes:
         content = self.content[path]
@@ -43,11 +55,36 @@ def test_ten_ports_are_too_few_to_spare() -> None:
     assert [waits.take(HERE, 1.0) for _ in range(11)].count(True) <= 1
 
 
+def left_of(waits: TimeWaits, connections: int, now: float = 1.0) -> int:
+    """Count how many of so many connections, each to another address, may be left."""
+    return sum(waits.take((f"127.0.{number >> 8}.{number & 255}", 25), now) for number in range(connections))
+
+
 def test_the_kernel_s_table_is_shared() -> None:
     """All destinations together leave no more than a share of the kernel's table."""
-    waits = TimeWaits(Sysctls("1024\t65535\n", "1000\n"))
-    taken = [waits.take((f"127.0.{number >> 8}.{number & 255}", 25), 1.0) for number in range(2000)]
-    assert taken.count(True) == 1000 // TABLE_SHARE
+    assert left_of(TimeWaits(Sysctls("1024\t65535\n", "1000\n")), 2000) == 1000 // TABLE_SHARE
+
+
+def test_what_is_tracked_leaves_room_for_others() -> None:
+    """Where connections are tracked, what we left in two minutes is a share of those that can be."""
+    waits = TimeWaits(Sysctls("1024\t65535\n", "131072\n", ("17\n", "4096\n", "120\n")))
+    assert left_of(waits, 2000) == 4096 // TRACKED_SHARE // 2
+    assert left_of(waits, 2000, now=1.0 + TIME_WAIT_S) == 4096 // TRACKED_SHARE // 2
+
+
+def test_tracking_that_begins_while_we_run() -> None:
+    """A packet filter that is loaded later is found by the next minute."""
+    files = Sysctls("1024\t65535\n", "131072\n", ("0", "4096", "120"))
+    waits = TimeWaits(files)
+    assert left_of(waits, 2000) == 2000
+    files.track("17", "4096", "120")
+    assert left_of(waits, 2000, now=1.0 + TIME_WAIT_S) < 2000
+
+
+@pytest.mark.parametrize("tracked", [("0", "400", "120"), ("17", "0", "120"), ("", "", ""), ("17", "x", "120")])
+def test_tracking_that_bounds_nothing(tracked: tuple[str, str, str]) -> None:
+    """Where nothing is tracked, without a limit, or where nobody tells, the kernel's own table alone counts."""
+    assert left_of(TimeWaits(Sysctls("1024\t65535\n", "1000\n", tracked)), 2000) == 1000 // TABLE_SHARE
 
 
 def test_unknown_limits_leave_nothing() -> None:
