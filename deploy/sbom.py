@@ -102,7 +102,7 @@ def document(lock: str, project: dict[str, object], version: str) -> dict[str, o
                 "version": version,
                 "purl": purl,
                 "description": project["description"],
-                "licenses": [{"license": {"id": project["license"]}}],
+                "licenses": [{"expression": project["license"]}],
             }
         },
         "components": listed,

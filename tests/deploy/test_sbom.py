@@ -21,6 +21,7 @@ from tests.house import ROOT
 
 SCRIPT = ROOT / "deploy" / "sbom.py"
 LOCK = (ROOT / "deploy" / "requirements.lock").read_text()
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def made() -> str:
@@ -54,9 +55,22 @@ def test_what_lies_among_the_sources_is_in_it() -> None:
     hashes = {each["name"]: each["hashes"][0]["content"] for each in uplot["components"]}
     assert hashes == {PurePath(one.path).name: one.sha256 for one in VENDORED.values()}
     assert all(f"-{uplot['version']}." in name for name in VENDORED)
-    licences = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license-files"]
+    licences = PROJECT["license-files"]
     assert {f"probe/api/page/{PurePath(one.path).parent}/LICENSE" for one in VENDORED.values()} <= set(licences)
     assert all((ROOT / each).is_file() for each in licences)
+
+
+def test_the_licence_is_that_of_everything_in_it() -> None:
+    """The project names our licence and those of what it brings, in SPDX's words; so do the bill and the images."""
+    bill: dict[str, Any] = json.loads(made())
+    others = {one["license"]["id"] for each in bill["components"] for one in each.get("licenses", ())}
+    expression = " AND ".join(["Apache-2.0", *sorted(others)])
+    assert PROJECT["license"] == expression
+    assert bill["metadata"]["component"]["licenses"] == [{"expression": expression}]
+    label = 'org.opencontainers.image.licenses="'
+    files = [path for path in (ROOT / "deploy").rglob("Containerfile*") if label in path.read_text()]
+    assert [path.read_text().partition(label)[2].partition('"')[0] for path in files] == [expression] * len(files)
+    assert files
 
 
 def test_it_is_cyclonedx() -> None:
