@@ -3,7 +3,8 @@
 Rules:
 1. The process is started with its first watch. One that has died is started again, after `RESTART_S` and then ever
    later while it does not stay; it gets every watch anew, with the level that is believed, and asks at once.
-2. A worker that says nothing for `HUNG_S` of time that the main process lived through itself is killed.
+2. A worker that says nothing for `HUNG_S` of time that the main process lived through itself is killed; so is one that
+   speaks and does not listen, once `UNREAD_BYTES_MAX` wait for it.
 3. Plans are made into frames only as fast as the worker takes them; until a watch's turn has come, what happens to it
    changes nothing but what it will be told then.
 4. Nothing that happens to a worker is told of a service.
@@ -35,6 +36,7 @@ HUNG_S = 12.0  # after 10 s its own watchdog has logged where it is stuck
 START_S_MAX = 60.0  # until its first word
 GONE_S = 10.0  # before we are called unfit for it
 WAITING_BYTES_MAX = 128 * 1024  # some 200 plans
+UNREAD_BYTES_MAX = 16 * 1024 * 1024  # the largest frame, and several words for each of 100,000 watches
 
 HUNG_UP = "it hung up"
 
@@ -171,8 +173,11 @@ class Shard:
                 self._refuse(shadow)
 
     def _say(self, command: wire.Command) -> None:
-        if self._worker is not None:
-            self._worker.channel.send(wire.frame(command))
+        if self._worker is None or self._condemned:
+            return
+        self._worker.channel.send(wire.frame(command))
+        if self._worker.channel.waiting > UNREAD_BYTES_MAX:
+            self._condemn(f"it does not take what it is told: {UNREAD_BYTES_MAX} bytes wait")
 
     # --- what it says ---
 
@@ -225,8 +230,10 @@ class Shard:
         self._timer = None
         try:
             worker = self._worker = self._start()
-        except OSError as error:
-            self._death = f"it cannot be started: {error.strerror or error}"
+        except Exception as error:  # whatever it is: not to try again would leave its resources unasked
+            if not isinstance(error, OSError):
+                log.exception("a mistake in looksalive: worker %d is not started", self.number)
+            self._death = f"it cannot be started: {getattr(error, 'strerror', None) or error}"
             self._start_later()
             return
         self.buried.clear()

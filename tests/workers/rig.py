@@ -176,6 +176,7 @@ class WorkersRig:
         self.suspected: list[Suspected] = []
         self.crews: list[Crew] = []
         self.refuse_starts = 0
+        self.refusal: Exception = OSError(errno.EMFILE, "Too many open files")
         self.monitors = ShardedMonitors(
             environment,
             self.loop.create_task,
@@ -189,7 +190,7 @@ class WorkersRig:
     def _start(self) -> Worker:
         if self.refuse_starts:
             self.refuse_starts -= 1
-            raise OSError(errno.EMFILE, "Too many open files")
+            raise self.refusal
         crew = Crew(start_run(self.machine), 100 + len(self.crews), 100)
         self.crews.append(crew)
         return Worker(crew, crew.ours)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from itertools import pairwise
+
+import pytest
 
 from probe.workers import shard as module
 from probe.workers import wire
@@ -104,6 +107,49 @@ def test_one_that_hangs_up_and_stays_is_killed() -> None:
         assert rig.crews[0].exit_text == "killed by SIGKILL"
         assert rig.metrics.workers["running"] == 1
         assert rig.reading("s3").alive
+
+    simulate(body)
+
+
+def test_one_that_speaks_and_does_not_listen_is_killed(caplog: pytest.LogCaptureFixture) -> None:
+    """What waits for a worker has a bound: beyond it the worker is killed and replaced, which is counted."""
+
+    async def body(rig: WorkersRig) -> None:
+        rig.machine.serve("smtp", ("127.0.0.1", 25))
+        plan = rig.plan("s", "127.0.0.1:25")
+        rig.monitors.watch(plan, FIRST, True)
+        await rig.until(1)
+        crew = rig.crews[0]
+        crew.theirs.clogged, crew.obeys = True, False
+        most = 0
+        while crew.running and most <= 2 * module.UNREAD_BYTES_MAX:
+            for _ in range(20_000):
+                rig.monitors.verify(plan.id)
+            most = max(most, crew.ours.waiting)
+            await asyncio.sleep(0)
+        assert most <= module.UNREAD_BYTES_MAX
+        assert crew.exit_text == "killed by SIGKILL"
+        await rig.until(3)
+        assert len(rig.crews) == 2
+        assert rig.metrics.worker_restarts_total == 1
+        assert rig.metrics.workers["running"] == 1
+        assert "it does not take what it is told" in caplog.text
+        assert rig.posted == []
+
+    simulate(body)
+
+
+def test_a_mistake_of_ours_at_a_start_is_not_the_last_try(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a start raises is logged, and the worker is started later; at the first start as at a later one."""
+
+    async def body(rig: WorkersRig) -> None:
+        rig.machine.serve("smtp", ("127.0.0.1", 25))
+        rig.refuse_starts, rig.refusal = 2, ValueError("a mistake")
+        rig.monitors.watch(rig.plan("s", "127.0.0.1:25"), FIRST, True)
+        await rig.until(3)
+        assert rig.reading("s").alive
+        assert rig.metrics.worker_restarts_total == 2
+        assert "a mistake in looksalive: worker 1 is not started" in caplog.text
 
     simulate(body)
 
