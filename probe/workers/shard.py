@@ -36,7 +36,7 @@ HUNG_S = 12.0  # after 10 s its own watchdog has logged where it is stuck
 START_S_MAX = 60.0  # until its first word
 GONE_S = 10.0  # before we are called unfit for it
 WAITING_BYTES_MAX = 128 * 1024  # some 200 plans
-UNREAD_BYTES_MAX = 16 * 1024 * 1024  # the largest frame, and several words for each of 100,000 watches
+UNREAD_BYTES_MAX = 8 * 1024 * 1024  # the largest frame, and several words for each of 100,000 watches
 
 HUNG_UP = "it hung up"
 
