@@ -16,6 +16,7 @@ from dataclasses import fields
 from functools import cache
 from hashlib import blake2b
 from itertools import islice
+from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -35,6 +36,8 @@ _TAGGED: dict[str, dict[str, type[Any]]] = {
     "action": {kind.__name__: kind for kind in get_args(Action)},
 }
 _TOLD = ("actions", "transitions", "answer")  # of a decision: compared as they are, the rest by its digest
+_DIGESTED = tuple(field.name for field in fields(Decision) if field.name not in _TOLD)
+_NOTHING = {dict: b"[]", list: b"[]", tuple: b"[]", bool: b"false", NoneType: b"null"}  # how what is empty is written
 _LATER = frozenset({"joined"})  # came with a later version: where empty they are no part of a digest, as before it
 
 
@@ -47,7 +50,11 @@ class Undecodable(ValueError):
 
 def event_pieces(event: Event) -> Iterator[bytes]:
     """Write an event: `["Probed", {"id": ["evs1", "smtp"], ...}]`."""
-    yield from _tagged_pieces(event)
+    short = _short(event)
+    if short is not None:
+        yield short
+    else:
+        yield from _tagged_pieces(event)
 
 
 def decode_event(raw: bytes) -> Event:
@@ -58,12 +65,12 @@ def decode_event(raw: bytes) -> Event:
 
 def action_pieces(actions: Iterable[Action]) -> Iterator[bytes]:
     """Write the actions of a decision, in order."""
-    yield b"["
-    comma = b""
-    for action in actions:
-        yield comma + b"".join(_tagged_pieces(action))
-        comma = b","
-    yield b"]"
+    rows = iter(actions)
+    begun = b"["
+    while some := list(islice(rows, PIECE_ROWS)):
+        yield begun + b",".join(_short(action) or b"".join(_tagged_pieces(action)) for action in some)
+        begun = b","
+    yield b"[]" if begun == b"[" else b"]"
 
 
 def decode_actions(raw: bytes) -> list[Action]:
@@ -90,11 +97,16 @@ def encode_answer(decision: Decision) -> bytes:
 def digest(decision: Decision) -> str:
     """Sum up the rest of a decision (records, tables, wishes) in a few hexadecimal digits."""
     summary = blake2b(digest_size=DIGEST_BYTES)
-    for field in fields(Decision):
-        value = getattr(decision, field.name)
-        if field.name not in _TOLD and (value or field.name not in _LATER):
+    begun = b""
+    for name in _DIGESTED:
+        value = getattr(decision, name)
+        if value:
             for piece in _value_pieces(value):
-                summary.update(piece)
+                summary.update(begun + piece)
+                begun = b""
+        elif name not in _LATER:  # most are empty in most decisions
+            begun += _NOTHING.get(type(value)) or _encode(value)
+    summary.update(begun)
     return summary.hexdigest()
 
 
@@ -162,6 +174,20 @@ def _copy(value: Any) -> Any:
 # --- pieces ---
 
 
+def _short(value: Any) -> bytes | None:
+    """Write an event or action as `_tagged_pieces` does, in one go; None where that would take long."""
+    for name in _names_of(type(value)):
+        inner = getattr(value, name)
+        if inner.__class__ is dict or (inner.__class__ in (tuple, list) and len(inner) > PIECE_ROWS):
+            return None
+    return b'["%s",%b]' % (type(value).__name__.encode(), _encode(value))
+
+
+@cache
+def _names_of(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
 def _tagged_pieces(value: object) -> Iterator[bytes]:
     yield b'["%s",{' % type(value).__name__.encode()
     comma = b""
@@ -173,7 +199,9 @@ def _tagged_pieces(value: object) -> Iterator[bytes]:
 
 
 def _value_pieces(value: Any) -> Iterator[bytes]:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and len(value) <= PIECE_ROWS:
+        yield _encode(list(value.items()))
+    elif isinstance(value, dict):
         yield from _list_pieces(list(value.items()))
     elif isinstance(value, tuple | list) and len(value) > PIECE_ROWS:
         yield from _list_pieces(value)
