@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import fields
 from functools import cache
 from hashlib import blake2b
@@ -176,7 +176,8 @@ def _copy(value: Any) -> Any:
 
 def _short(value: Any) -> bytes | None:
     """Write an event or action as `_tagged_pieces` does, in one go; None where that would take long."""
-    for name in _names_of(type(value)):
+    kind: Hashable = type(value)
+    for name in _names_of(kind):
         inner = getattr(value, name)
         if inner.__class__ is dict or (inner.__class__ in (tuple, list) and len(inner) > PIECE_ROWS):
             return None
@@ -184,7 +185,7 @@ def _short(value: Any) -> bytes | None:
 
 
 @cache
-def _names_of(kind: type[Any]) -> tuple[str, ...]:
+def _names_of(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
