@@ -66,7 +66,9 @@ class Service(Protocol):
     def levels(self) -> Iterator[LevelReport]:
         """The little of every resource that a scrape tells; as `resources` otherwise."""
 
-    def groups(self) -> Iterator[GroupReport]: ...
+    def groups(self, name: str | None = None) -> Iterator[GroupReport | None]:
+        """Every group, or the one of that name; None in the midst of a large one, where others may have a turn."""
+
     def operation(self, id: int) -> OperationReport | None: ...
     def events_after(self, seq: int, limit: int) -> list[EventReport]:
         """What is kept of the events behind `seq`, oldest first; a seq is one more than the one before."""

@@ -15,9 +15,9 @@ from aiohttp import web
 from probe.api import replies
 from probe.api.context import API, Api, find_resource, whole_number
 from probe.api.errors import Problem
-from probe.api.replies import json_reply, stream_reply
+from probe.api.replies import json_reply, next_pass, stream_reply
 from probe.api.shapes import StorageGroups, directory_of, group_of, resource_of
-from probe.lifecycle.report import GroupReport, ResourceReport
+from probe.lifecycle.report import ResourceReport
 from probe.values import ResourceId, State, evidence_of
 
 OBJECTS_PER_SLICE = 150  # some two milliseconds
@@ -42,9 +42,10 @@ async def status(request: web.Request) -> web.StreamResponse:
 async def group(request: web.Request) -> web.StreamResponse:
     """Answer with one group."""
     name = request.match_info["group"]
-    for report in request.app[API].service.groups():
-        if report.name == name:
+    for report in request.app[API].service.groups(name):
+        if report is not None:
             return json_reply(group_of(report))
+        await next_pass()
     raise Problem(404, "no_such_group", f"there is no group {evidence_of(name)}")
 
 
@@ -75,9 +76,6 @@ class Selection:
             if request.app[API].service.resource(self.after) is None:
                 raise Problem(400, "bad_query", "the resource named in after is gone; begin again without it")
 
-    def groups(self, api: Api) -> Iterator[GroupReport]:
-        return (report for report in api.service.groups() if self.group is None or report.name == self.group)
-
     def resources(self, api: Api) -> Iterator[ResourceReport | None]:
         """Yield what is asked for, and None for what is passed over, so that passing over is sliced too."""
         passed = self.after is None
@@ -97,7 +95,7 @@ _STATES = tuple(str(state) for state in State)
 def _slices(api: Api, selection: Selection) -> Generator[bytes, None, None]:
     encode = msgspec.json.Encoder().encode
     yield b'{"revision":%d,"node":%s,"groups":[' % (api.service.revision, encode(api.service.node))
-    yield from _listed(encode(group_of(one)) for one in selection.groups(api))
+    yield from _listed(None if one is None else encode(group_of(one)) for one in api.service.groups(selection.group))
     yield b'],"resources":['
     told, last, following = 0, None, False
     comma = b""
@@ -119,11 +117,18 @@ def _slices(api: Api, selection: Selection) -> Generator[bytes, None, None]:
     yield b'],"next":%s,"storage_groups":%s,"directory":%s}' % tail
 
 
-def _listed(encoded: Iterator[bytes]) -> Iterator[bytes]:
+def _listed(encoded: Iterator[bytes | None]) -> Iterator[bytes]:
+    """Write a list with commas, so much in a slice; None ends a slice."""
+    batch: list[bytes] = []
     comma = b""
-    while batch := list(islice(encoded, OBJECTS_PER_SLICE)):
+    for one in encoded:
+        if one is not None:
+            batch.append(one)
+        if one is None or len(batch) >= OBJECTS_PER_SLICE:
+            yield comma + b",".join(batch) if batch else b""
+            comma, batch = comma or b"," if batch else comma, []
+    if batch:
         yield comma + b",".join(batch)
-        comma = b","
 
 
 async def _wait(request: web.Request, api: Api) -> None:

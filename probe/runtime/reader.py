@@ -90,11 +90,11 @@ class Reader:
         now, reading = self._runtime.clock.now, self._runtime.monitors.reading
         return (report_level(record, reading(record.id), now()) for record in in_order(self._runtime.world))
 
-    def groups(self) -> Iterator[GroupReport]:
-        """Describe every group."""
+    def groups(self, name: str | None = None) -> Iterator[GroupReport | None]:
+        """Describe every group, or the one of that name; None in the midst of a large one, for a turn of others."""
         world = self._runtime.world
-        for group in list(world.groups.values()):
-            yield report_group(world, group, self.node, self._wall_of)
+        for group in list(world.groups.values()) if name is None else filter(None, (world.groups.get(name),)):
+            yield from report_group(world, group, self.node, self._wall_of)
 
     def operation(self, id: int) -> OperationReport | None:
         """Describe an operator's request, or None when it is unknown or long past."""
@@ -162,12 +162,16 @@ class Reader:
                 await asyncio.to_thread(self._inventory.maintained.save, dict(self._maintained()))
             except OSError as error:
                 _log.error("the maintenance of %s will be forgotten at the next start: %s", group, error)
-        return next(report for report in self.groups() if report.name == group)
+        for report in self.groups(group):
+            if report is not None:
+                return report
+            await runtime.clock.sleep(0)
+        raise Refusal(404, "not_found", f"the group {group} is gone")
 
     def _maintained(self) -> Iterator[tuple[str, Kept]]:
-        for group in self.groups():
+        for group in self._runtime.world.groups.values():
             if (kept := group.maintenance) is not None:
-                yield group.name, Kept(kept.owner, kept.until)
+                yield group.name, Kept(kept.owner, None if kept.until is None else self._wall_of(kept.until))
 
     async def move(self, group: str, to: str, by: str) -> OperationReport:
         """Refuse: there is one node (S46: before anything is taken offline)."""

@@ -140,7 +140,7 @@ class StaticService:
     async def maintain(self, group: str, on: bool, owner: str, expires_s: float | None) -> GroupReport:
         self._ask("maintain", group, owner)
         kept = MaintenanceReport(owner, WALL, None if expires_s is None else WALL + expires_s) if on else None
-        return replace(next(one for one in self.groups() if one.name == group), maintenance=kept)
+        return replace(next(filter(None, self.groups(group))), maintenance=kept)
 
     async def move(self, group: str, to: str, by: str) -> OperationReport:
         del to
@@ -166,12 +166,13 @@ class StaticService:
         for one in self.resources():
             yield LevelReport(one.id, one.state, one.alive, one.stale, one.type, one.controller, one.root_cause)
 
-    def groups(self) -> Iterator[GroupReport]:
-        names = dict.fromkeys(id.group for id in self.by_id)
-        for name in names:
-            states = {one.state for one in self.by_id.values() if one.id.group == name}
+    def groups(self, name: str | None = None) -> Iterator[GroupReport | None]:
+        names = dict.fromkeys(id.group for id in self.by_id if name in (None, id.group))
+        for each in names:
+            states = {one.state for one in self.by_id.values() if one.id.group == each}
             worst = "failed" if State.FAILED in states else "online" if states == {State.ONLINE} else "partial"
-            yield GroupReport(name, self.node, worst, sum(id.group == name for id in self.by_id))
+            yield None  # as in the midst of a large one
+            yield GroupReport(each, self.node, worst, sum(id.group == each for id in self.by_id))
 
     def operation(self, id: int) -> OperationReport | None:
         return self._operations.get(id)

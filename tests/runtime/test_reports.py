@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from probe.lifecycle.events import Verb
 from probe.lifecycle.world import GroupRecord, Record, Request, World
 from probe.monitor.cache import Reading
-from probe.runtime.reports import report_group, report_level, report_operation, report_resource
+from probe.runtime.reports import MEMBERS_PER_SLICE, report_group, report_level, report_operation, report_resource
 from probe.values import OpId, Outcome, Reason, ResourceId, State, Verdict
 from tests.scenarios.language import GROUP, spec
 
@@ -103,8 +103,24 @@ def test_group_is_as_good_as_its_worst(states: list[State], worst: str) -> None:
     for index, state in enumerate(states):
         one = Record(spec(f"r{index}", "smtp", "none"), since=0.0, state=state)
         world.records[one.id] = one
-    told = report_group(world, GroupRecord(GROUP, tuple(world.records), here=True), "node1")
+    (told,) = report_group(world, GroupRecord(GROUP, tuple(world.records), here=True), "node1")
+    assert told is not None
     assert (told.name, told.owner, told.state, told.resources) == (GROUP, "node1", worst, len(states))
+
+
+def test_a_large_group_is_described_in_slices() -> None:
+    """Between two pieces of a bounded size others have their turn; what goes meanwhile is not counted."""
+    world = World()
+    for index in range(3 * MEMBERS_PER_SLICE + 1):
+        one = Record(spec(f"r{index}", "smtp", "none"), since=0.0, state=State.ONLINE)
+        world.records[one.id] = one
+    last = one.id
+    slices = report_group(world, GroupRecord(GROUP, tuple(world.records), here=True), "node1")
+    assert [next(slices) for _ in range(3)] == [None, None, None]
+    del world.records[last]
+    (told,) = slices
+    assert told is not None
+    assert (told.state, told.resources) == ("online", 3 * MEMBERS_PER_SLICE)
 
 
 def test_operation_is_told_in_the_walls_time() -> None:
