@@ -29,6 +29,7 @@ BACKLOG = 4096  # the kernel takes less where net.core.somaxconn says so; what f
 ACCEPTS_PER_PASS = 8  # libuv takes one connection a listener and pass: so many listeners share one socket
 SWEEP_S = 0.25  # how often those are looked for that let a head wait for too long
 SWEPT_PER_PASS = 32
+AT_ONCE_BYTES_MAX = 32 * 1024  # of a body; a transport takes twice as much before it has its writer wait
 FROZEN_EACH = 256  # connections more than ever before
 AIOHTTP_TIMER_S = 86_400.0  # its own timer for heads, one a connection: all of a crowd's would fire in one pass
 TLS_GOODBYE_S = 1.0
@@ -136,6 +137,8 @@ class Connection(web.RequestHandler):
         if isinstance(resp, web.HTTPException):
             resp = response_of(resp)
         try:
+            if self._goes_at_once(resp):
+                return await super().finish_response(request, resp, start_time)
             async with asyncio.timeout(self._api.settings.limits.write_s):
                 return await super().finish_response(request, resp, start_time)
         except TimeoutError:
@@ -146,6 +149,16 @@ class Connection(web.RequestHandler):
                 self._api.door.rest(self.seat)
             if self.transport is not None:
                 self._sweep.begin(self)
+
+    def _goes_at_once(self, resp: web.StreamResponse) -> bool:
+        """Whether no answer is before it and it is whole and small: then nothing waits for the reader, and no timer is due.
+
+        Whoever reads nothing has its next answers behind this one, and those are timed.
+        """
+        if type(resp) is not web.Response or self.transport is None or self.transport.get_write_buffer_size():
+            return False
+        body = resp.body
+        return body is None or (isinstance(body, bytes) and len(body) <= AT_ONCE_BYTES_MAX)
 
 
 class Freezer:

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from functools import cache
 from hashlib import blake2b
@@ -174,10 +174,9 @@ def _copy(value: Any) -> Any:
 # --- pieces ---
 
 
-def _short(value: Any) -> bytes | None:
+def _short(value: Event | Action) -> bytes | None:
     """Write an event or action as `_tagged_pieces` does, in one go; None where that would take long."""
-    kind: Hashable = type(value)
-    for name in _names_of(kind):
+    for name in _names_of(type(value)):
         inner = getattr(value, name)
         if inner.__class__ is dict or (inner.__class__ in (tuple, list) and len(inner) > PIECE_ROWS):
             return None

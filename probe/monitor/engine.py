@@ -26,7 +26,7 @@ from probe.monitor.time_waits import TimeWaits
 from probe.monitor.wheel import Wheel
 from probe.values import Reason, Stage, Verdict
 
-READ_TOGETHER = 16  # few enough that the first of them is not timed late
+READ_TOGETHER = 32  # few enough that the first of them is not timed late
 READ_BYTES = 64 * 1024  # of one socket at a time; the rest is told again by the poller
 WAITING_MAX = 1_000_000
 BUGS_LOGGED_MAX = 64
@@ -73,7 +73,7 @@ class Engine:
         self.view = memoryview(self.buffer)
         self.poller = self.network.poller(self._ready)
         self.stall = Stall(self.clock, lambda: self.in_flight > 0 or self.looks > 0, loop_lag)
-        self.wheel = Wheel(self.clock, self._look, self.stall.late)
+        self.wheel = Wheel(self.clock, self._look, self.stall.late, self._end)
         self.flights = Flights(self)
         self._gathered: list[Dial] = []  # in this pass of the wheel, to be started together
         self.burying = False  # connections that are over are closed together, a moment later
@@ -165,8 +165,14 @@ class Engine:
     def _look(self) -> None:
         """Start what the wheel's pass has gathered, then see to the answers that have come meanwhile."""
         self._start_gathered()
+        self.flights.see_to_earlier()
         self.poller.drain()
         self._start_gathered()  # where an answer led to the next question at once
+
+    def _end(self) -> None:
+        """Look, and leave nothing to a look that may not come."""
+        self._look()
+        self.flights.see_to_last()
 
     def _start_gathered(self) -> None:
         self.flights.depart()

@@ -20,6 +20,8 @@ from probe.values import ResourceId, Stage, Verdict
 if TYPE_CHECKING:
     from probe.monitor.flights import Departure
 
+NONE = -1  # the descriptor of one that the poller does not know
+
 _AF_UNIX = int(socket.AF_UNIX)
 
 
@@ -32,8 +34,8 @@ class Asking(Protocol):
 class Flight:
     """One resource's side of its light rounds; the watch (`watch.py`) is the rest of it."""
 
-    __slots__ = ("address", "aim", "asking", "connect_s", "departure", "ended", "family", "id", "known",
-                 "numbers", "opening", "period_s", "phase", "protocol", "rounds", "shape", "socket", "source",
+    __slots__ = ("address", "aim", "asking", "connect_s", "departure", "ended", "family", "fd", "id", "known",
+                 "numbers", "opening", "period_s", "phase", "prompt", "protocol", "rounds", "shape", "socket", "source",
                  "started", "tick", "timeout_s", "verdict", "when", "whole")  # fmt: skip
 
     socket: Socket  # there from the departure's opening until the landing
@@ -59,6 +61,8 @@ class Flight:
         self.known = b""  # the last good answer
         self.shape: tuple[Stage, ...] = ()  # the stages that a good round goes through
         self.numbers: ResourceNumbers | None = None  # where it is counted
+        self.fd = NONE  # as the poller knows it
+        self.prompt = True  # the answer of the last round had come when it was looked for first
         self.departure: Departure | None = None  # a light round is under way
         self.asking: Asking | None = None  # another one is
         self.whole: Reading | None = None  # of the last round, unless that was a light one that nobody has looked at

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -28,13 +29,15 @@ from probe.monitor.connection import (
 )
 from probe.monitor.dial import Dial
 from probe.monitor.errnos import verdict_of
-from probe.monitor.flight import Flight
+from probe.monitor.flight import NONE, Flight
 from probe.monitor.wheel import NOWHERE
 from probe.values import Reason, Stage
 
 if TYPE_CHECKING:
     from probe.monitor.engine import Engine
 
+TRIED_AFTER_S = 1e-4  # sooner there is no answer yet, not even a neighbour's
+PROMPT_S = 1e-3  # what has answered within it is tried before the poller is asked to tell of it
 KNOWN_BYTES_MAX = 512  # of an answer that is kept to be compared with the next; a longer one is judged each time
 
 _MATCHED = Reason.MATCHED
@@ -68,12 +71,13 @@ class Departure:
 class Flights:
     """The light rounds of an engine. `landed` is told those that went well, and when."""
 
-    __slots__ = ("_engine", "_gathered", "aloft", "landed")
+    __slots__ = ("_departed", "_engine", "_gathered", "aloft", "landed")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._gathered: dict[float, Departure] = {}  # by time-out; they leave at the end of the wheel's pass
-        self.aloft: dict[int, Flight] = {}  # by descriptor
+        self._departed: deque[Departure] = deque()  # not seen to yet
+        self.aloft: dict[int, Flight] = {}  # those that the poller tells of, by descriptor
         self.landed: Callable[[list[Flight], float], None] = _nobody
 
     def __repr__(self) -> str:
@@ -102,7 +106,8 @@ class Flights:
             flight.departure = None
         else:
             self._leave(flight, departure)
-            self.aloft.pop(flight.socket.fileno(), None)
+            self.aloft.pop(flight.fd, None)
+            flight.fd = NONE
             flight.socket.setsockopt(_SOL_SOCKET, _SO_LINGER, RESET_ON_CLOSE)
             flight.socket.close()
         self._engine.release()
@@ -112,6 +117,8 @@ class Flights:
         for departure in list(self._gathered.values()):
             for flight in list(departure.flights):
                 self.call_off(flight)
+        for flight in [flight for departure in self._departed for flight in departure.flights]:
+            self.call_off(flight)
         for flight in list(self.aloft.values()):
             self.call_off(flight)
 
@@ -144,27 +151,24 @@ class Flights:
         departure.flights = opened
 
     def _connect(self, departure: Departure) -> None:
-        engine, aloft, register = self._engine, self.aloft, self._engine.poller.register
+        engine = self._engine
         departure.left = len(departure.flights)
         departure.started = now = engine.clock.now()
         for flight in departure.flights:
             if flight.departure is not departure:
                 continue  # called off by what another one met
-            connection = flight.socket
-            fd = connection.fileno()
-            code = connection.connect_ex(flight.address)
+            code = flight.socket.connect_ex(flight.address)
             try:
                 if code and code != _EINPROGRESS:
                     self._hand_over(flight).conclude(verdict_of(code, _CONNECT))
                     continue
                 if flight.opening and not self._say(flight):
                     continue
-                register(fd, READABLE)
-                aloft[fd] = flight
             except Exception as error:  # noqa: BLE001 - the engine's rule 3
                 self._hand_over(flight).broke(error)
         if departure.left:
             engine.wheel.add(departure, now + departure.timeout_s)
+            self._departed.append(departure)
 
     def _say(self, flight: Flight) -> bool:
         """Send what the peer waits for; False where a dial has to."""
@@ -190,36 +194,73 @@ class Flights:
 
     def take(self, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Read and judge those that are light ones; return the events of the others."""
-        engine, aloft = self._engine, self.aloft
-        buffer = engine.buffer
-        others: list[tuple[int, int]] = []
-        landed: list[Flight] = []
-        odd: list[tuple[Flight, bytes | Exception]] = []
+        aloft, others, ready = self.aloft, [], []
         for event in events:
             flight = aloft.get(event[0])
             if flight is None:
                 others.append(event)
-                continue
-            connection = flight.socket
+            else:
+                ready.append(flight)
+        if ready:
+            self._read(ready)
+        return others
+
+    def see_to_earlier(self) -> None:
+        """Read from those that have left before the last departure: their answer may be there by now."""
+        while len(self._departed) > 1:
+            self._see_to(self._departed.popleft())
+
+    def see_to_last(self) -> None:
+        """Read from the last ones too, and have the poller tell of whom is not done then."""
+        while self._departed:
+            self._see_to(self._departed.popleft())
+
+    def _see_to(self, departure: Departure) -> None:
+        tries = self._engine.clock.now() - departure.started >= TRIED_AFTER_S
+        ready = []
+        for flight in departure.flights:
+            if flight.departure is departure and flight.fd == NONE:
+                if tries and flight.prompt:
+                    ready.append(flight)
+                else:
+                    self._arm(flight)
+        if ready:
+            self._read(ready)
+
+    def _arm(self, flight: Flight) -> None:
+        fd = flight.socket.fileno()
+        try:
+            self._engine.poller.register(fd, READABLE)
+        except OSError as error:
+            self._hand_over(flight).broke(error)
+        else:
+            flight.fd = fd
+            self.aloft[fd] = flight
+
+    def _read(self, flights: list[Flight]) -> None:
+        engine = self._engine
+        buffer = engine.buffer
+        landed: list[Flight] = []
+        odd: list[tuple[Flight, bytes | Exception]] = []
+        for flight in flights:
+            connection, known = flight.socket, flight.known
             try:
                 size = connection.recv_into(buffer)
-                if size and (
-                    (size == len(flight.known) and buffer.startswith(flight.known)) or self._is_good(flight, size)
-                ):
+                if size and ((size == len(known) and buffer.startswith(known)) or self._is_good(flight, size)):
                     flight.connect_s = rtt_us(connection.getsockopt(_IPPROTO_TCP, _TCP_INFO, TCP_INFO_BYTES))[0] * 1e-6
-                    del aloft[event[0]]
                     landed.append(flight)
                 else:
                     odd.append((flight, bytes(engine.view[:size])))
             except BlockingIOError:
-                continue
+                if flight.fd == NONE:
+                    flight.prompt = False
+                    self._arm(flight)
             except Exception as error:  # noqa: BLE001 - the engine's rule 3
                 odd.append((flight, error))
         if landed:
             self._land(landed)
         for flight, what in odd:
             self._go_on(flight, what)
-        return others
 
     def _is_good(self, flight: Flight, size: int) -> bool:
         data = bytes(self._engine.view[:size])
@@ -232,14 +273,19 @@ class Flights:
         return True
 
     def _land(self, landed: list[Flight]) -> None:
-        engine, now = self._engine, self._engine.clock.now()
+        engine, now, aloft = self._engine, self._engine.clock.now(), self.aloft
         for flight in landed:
             departure = flight.departure
             assert departure is not None
             self._leave(flight, departure)
             flight.started, flight.ended = departure.started, now
-            if flight.connect_s > now - departure.started:
-                flight.connect_s = now - departure.started
+            took_s = now - departure.started
+            if flight.connect_s > took_s:
+                flight.connect_s = took_s
+            if flight.fd != NONE:
+                del aloft[flight.fd]
+                flight.fd = NONE
+                flight.prompt = took_s < PROMPT_S
         self.landed(landed, now)
         time_waits = engine.time_waits
         for flight in landed:
@@ -269,6 +315,8 @@ class Flights:
 
     def _go_on(self, flight: Flight, what: bytes | Exception) -> None:
         """Let a dial take what was read."""
+        if flight.departure is not None and flight.fd == NONE:
+            self._arm(flight)
         if flight.departure is None:
             return  # called off by what another one said
         dial = self._hand_over(flight)
@@ -282,11 +330,13 @@ class Flights:
 
     def _hand_over(self, flight: Flight) -> Dial:
         """Make the dial that goes on where a light round is."""
-        departure, fd = flight.departure, flight.socket.fileno()
+        departure = flight.departure
         assert departure is not None
         self._leave(flight, departure)
         dial = flight.asking = Dial(self._engine, flight.aim, flight.answered, flight.parted)
-        dial.step_in(flight.socket, departure.started, departure.lost_s, listening=self.aloft.pop(fd, None) is not None)
+        listening = self.aloft.pop(flight.fd, None) is not None
+        flight.fd = NONE
+        dial.step_in(flight.socket, departure.started, departure.lost_s, listening=listening)
         return dial
 
 

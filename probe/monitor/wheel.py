@@ -7,7 +7,8 @@ Rules:
 3. Buckets are dicts used as ordered sets: equal ticks fire in the order in which they were added, whatever the
    addresses in memory are (a simulated run must be repeatable).
 4. One pass fires at most `ENTRIES_PER_PASS_MAX` entries and then lets the loop breathe; within a pass `look` is called
-   every `ENTRIES_PER_LOOK` entries and at its end, so that answers are not left lying while further probes are started.
+   every `ENTRIES_PER_LOOK` entries and `end` (or again `look`) at its end, so that answers are not left lying while
+   further probes are started.
 5. `late` is told when the timer was due and when it ran, before anything fires.
 """
 
@@ -24,7 +25,7 @@ from probe.environment import Clock, Timer
 TICKS_PER_S = 100
 TICK_S = 1 / TICKS_PER_S
 ENTRIES_PER_PASS_MAX = 256
-ENTRIES_PER_LOOK = 12
+ENTRIES_PER_LOOK = 32
 NOWHERE = 0  # the tick of what is not in the wheel
 
 _UP = 0.9999  # rounds up to a whole tick, forgiving what a float loses
@@ -45,14 +46,19 @@ class Entry(Protocol):
 class Wheel:
     """Buckets of entries by tick, a heap of the ticks in use, and one timer for the earliest."""
 
-    __slots__ = ("_armed", "_buckets", "_clock", "_closed", "_late", "_look", "_now_firing", "_tick_firing", "_ticks",
-                 "_timer", "firing")  # fmt: skip
+    __slots__ = ("_armed", "_buckets", "_clock", "_closed", "_end", "_late", "_look", "_now_firing", "_tick_firing",
+                 "_ticks", "_timer", "firing")  # fmt: skip
 
     def __init__(
-        self, clock: Clock, look: Callable[[], None], late: Callable[[float, float], None] | None = None
+        self,
+        clock: Clock,
+        look: Callable[[], None],
+        late: Callable[[float, float], None] | None = None,
+        end: Callable[[], None] | None = None,
     ) -> None:
         self._clock = clock
         self._look = look
+        self._end = end or look
         self._late = late
         self._buckets: dict[int, dict[Entry, None]] = {}
         self._ticks: list[int] = []
@@ -121,7 +127,7 @@ class Wheel:
         try:
             self._fire_some()
             if not self._closed:
-                self._look()
+                self._end()
         finally:
             self.firing = False
             self._arm()
