@@ -151,9 +151,9 @@ class Connection(web.RequestHandler):
                 self._sweep.begin(self)
 
     def _goes_at_once(self, resp: web.StreamResponse) -> bool:
-        """Whether no answer is before it and it is whole and small: then nothing waits for the reader, and no timer is due.
+        """Whether it is whole and small and no answer is before it: then nothing waits for the reader.
 
-        Whoever reads nothing has its next answers behind this one, and those are timed.
+        A timer each would cost a fifth of such an answer. Who reads nothing has its next answers behind this one, timed.
         """
         if type(resp) is not web.Response or self.transport is None or self.transport.get_write_buffer_size():
             return False

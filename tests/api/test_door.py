@@ -283,11 +283,12 @@ async def _write_on(writer: asyncio.StreamWriter, piece: bytes) -> None:
             await writer.drain()
 
 
-async def test_whoever_reads_nothing_is_cut_off(opened: Opener) -> None:
+@pytest.mark.parametrize("path", ["/openapi.json", "/isalive/evs1/smtp"])
+async def test_whoever_reads_nothing_is_cut_off(opened: Opener, path: str) -> None:
     """Thousands of requests on one connection whose answers nobody reads end it, also where each answer is small."""
     api = await opened(settings=ApiSettings(limits=Limits(write_s=0.3)))
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port, limit=1024)
-    asking = (HEAD.format(path="/openapi.json") + "\r\n").encode() * 100
+    asking = (HEAD.format(path=path) + "\r\n").encode() * 100
     with pytest.raises(ConnectionError):
         await _write_on(writer, asking)
     assert json.loads((await api.get("/livez"))[2]) == {"ok": True}

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import json
 import logging
+from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -216,6 +218,43 @@ async def test_a_reader_that_takes_nothing_is_cut(opened: Opener) -> None:
     assert not answer.endswith(b"0\r\n\r\n")  # half an answer must not look whole
     writer.close()
     await writer.wait_closed()
+
+
+class TimersLoop(asyncio.SelectorEventLoop):
+    """Counts the timers that are set on it."""
+
+    timers = 0
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        """Set a timer."""
+        self.timers += 1
+        return super().call_at(when, callback, *args, context=context)
+
+
+def test_small_answers_have_no_timer_each() -> None:
+    """What goes out at once is not timed, one request after the other; what is large, or waits behind another, is."""
+    asked = 100
+
+    async def body() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, TimersLoop)
+        server = await serve(make_app(StaticService(report("smtp")), Metrics(), ApiSettings()), "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(server.url).port)
+        counts = []
+        for path in (b"isalive/evs1/smtp", b"openapi.json"):
+            before = loop.timers
+            for _ in range(asked):
+                writer.write(b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(line for line in head.splitlines() if line.lower().startswith(b"content-length:"))
+                await reader.readexactly(int(length.partition(b":")[2]))
+            counts.append(loop.timers - before)
+        writer.close()
+        await server.close()
+        assert counts[0] < asked / 2 < asked <= counts[1]
+
+    with asyncio.Runner(loop_factory=TimersLoop) as runner:
+        runner.run(body())
 
 
 async def test_closing_ends_whoever_waits() -> None:
