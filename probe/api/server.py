@@ -153,7 +153,7 @@ class Connection(web.RequestHandler):
     def _goes_at_once(self, resp: web.StreamResponse) -> bool:
         """Whether it is whole and small and no answer is before it: then nothing waits for the reader.
 
-        A timer each would cost a fifth of such an answer. Who reads nothing has its next answers behind this one, timed.
+        A timer would be a fifth of its cost. Who reads nothing has its next answers behind this one; those are timed.
         """
         if type(resp) is not web.Response or self.transport is None or self.transport.get_write_buffer_size():
             return False

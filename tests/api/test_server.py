@@ -6,7 +6,9 @@ import asyncio
 import gc
 import json
 import logging
-from typing import Any
+from collections.abc import Callable
+from contextvars import Context
+from typing import TypeVarTuple
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -23,6 +25,8 @@ from probe.api.server import SWEPT_PER_PASS, Connection, Sweep
 from probe.metrics import Metrics
 from tests.api.conftest import Opener
 from tests.api.service import StaticService, report
+
+Ts = TypeVarTuple("Ts")
 
 HEAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -225,7 +229,9 @@ class TimersLoop(asyncio.SelectorEventLoop):
 
     timers = 0
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         """Set a timer."""
         self.timers += 1
         return super().call_at(when, callback, *args, context=context)
