@@ -70,9 +70,11 @@ def _only_in(groups: Mapping[str, Group], others: Mapping[str, Group]) -> Iterat
 
 def _changes(old: Store, new: Store) -> Iterator[Change]:
     servers, before_servers = new.virtual_servers, old.virtual_servers
-    served_anew = {key for key in {**before_servers, **servers} if _differ(before_servers.get(key), servers.get(key))}
+    served_anew = {key for key, server in servers.items() if _differ(before_servers.get(key), server)}
+    served_anew |= before_servers.keys() - servers.keys()
     for group in new.groups.values():
-        if not served_anew and old.groups.get(group.name) is group:
+        if old.groups.get(group.name) is group:
+            yield from _served_anew(group, served_anew)
             continue
         before = old.groups[group.name].resources if group.name in old.groups else {}
         for name, resource in group.resources.items():
@@ -84,6 +86,13 @@ def _changes(old: Store, new: Store) -> Iterator[Change]:
             served = key in served_anew or (was is not resource and virtual_server_of(was) != key)
             if entry or served:
                 yield Change((group.name, name), entry, served)
+
+
+def _served_anew(group: Group, keys: set[str]) -> Iterator[Change]:
+    """Tell the resources of an unchanged group whose virtual server is another now."""
+    for name, resource in group.resources.items() if keys else ():
+        if virtual_server_of(resource) in keys:
+            yield Change((group.name, name), resource=False, virtual_server=True)
 
 
 def _differ(one: VirtualServer | None, other: VirtualServer | None) -> bool:

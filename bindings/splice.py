@@ -19,7 +19,7 @@ def changed_piece(old: bytes, pieces: Pieces, new: bytes) -> tuple[str, msgspec.
     """
     begin = _alike(old, new)
     limit = min(len(old), len(new)) - begin
-    end = len(old) - _alike(old[::-1], new[::-1], limit)
+    end = len(old) - _alike_at_the_end(old, new, limit)
     at = 0
     for name, piece in pieces.items():
         text = bytes(piece)
@@ -34,12 +34,24 @@ def changed_piece(old: bytes, pieces: Pieces, new: bytes) -> tuple[str, msgspec.
     return None
 
 
-def _alike(one: bytes, other: bytes, limit: int | None = None) -> int:
-    """Count the bytes with which both begin, `limit` of them at most."""
-    low, high = 0, min(len(one), len(other)) if limit is None else limit
+def _alike(one: bytes, other: bytes) -> int:
+    """Count the bytes with which both begin."""
+    low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
         if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _alike_at_the_end(one: bytes, other: bytes, limit: int) -> int:
+    """Count the bytes with which both end, `limit` of them at most. No copy is turned round: that takes its time."""
+    low, high = 0, limit
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[len(one) - middle : len(one) - low] == other[len(other) - middle : len(other) - low]:
             low = middle
         else:
             high = middle - 1

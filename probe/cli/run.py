@@ -62,6 +62,7 @@ from probe.version import __version__
 DESCRIPTORS_KEPT = 256  # of the limit, for everything that is not a probe
 FIRST_START_S_MAX = 10.0  # how long what `demo` says waits for the pids
 HISTORY_FILE = "history.sqlite3"
+SWITCH_INTERVAL_S = 0.0005  # the loop gives the interpreter away with every call of a socket, and waits that long for it
 RESOLVER_THREADS = "16"  # uvloop resolves as many names at once as libuv has threads
 
 _log = logging.getLogger("looksalive")
@@ -70,6 +71,7 @@ _log = logging.getLogger("looksalive")
 def run(settings: RunSettings) -> int:
     """Run until told to end. Returns the exit code: 0, 1 (cannot serve) or 78 (bad store)."""
     logs.configure(settings.log_format, settings.log_level)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     os.environ.setdefault("UV_THREADPOOL_SIZE", RESOLVER_THREADS)  # read when uvloop first starts a thread
     import uvloop
 
