@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from probe.monitor.target import Result, Stages
 from probe.monitor.tls import TlsFacts
 from probe.values import Outcome, Reason, Verdict, evidence_of
+
+
+class Level(Protocol):
+    """The little of a reading that most readers want; a watch has it without putting a reading together."""
+
+    @property
+    def alive(self) -> bool | None: ...
+    @property
+    def verdict(self) -> Verdict: ...
+    @property
+    def at(self) -> float: ...
+    def stale(self, now: float) -> bool: ...
 
 
 class Reading(NamedTuple):

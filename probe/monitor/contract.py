@@ -8,7 +8,7 @@ from typing import Protocol
 from probe.environment import Environment
 from probe.lifecycle.events import Probed, Suspected, Trigger
 from probe.metrics import Metrics
-from probe.monitor.cache import Reading
+from probe.monitor.cache import Level, Reading
 from probe.monitor.evidence import Evidence
 from probe.monitor.places import Places
 from probe.monitor.plan import ProbePlan
@@ -45,6 +45,7 @@ class Watching(Protocol):
     def ids(self) -> tuple[ResourceId, ...]: ...
     def plan(self, id: ResourceId) -> ProbePlan | None: ...
     def reading(self, id: ResourceId) -> Reading | None: ...
+    def level(self, id: ResourceId) -> Level | None: ...
     async def close(self) -> None: ...
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 TRIED_AFTER_S = 1e-4  # sooner there is no answer yet, not even a neighbour's
 PROMPT_S = 1e-3  # what has answered within it is tried before the poller is asked to tell of it
+SEEN_TOGETHER = 4
 KNOWN_BYTES_MAX = 512  # of an answer that is kept to be compared with the next; a longer one is judged each time
 
 _MATCHED = Reason.MATCHED
@@ -224,8 +225,11 @@ class Flights:
                     ready.append(flight)
                 else:
                     self._arm(flight)
+        half = len(ready) // 2 if len(ready) > SEEN_TOGETHER else 0
+        if half:
+            self._read(ready[:half])  # the last ones' answers come meanwhile
         if ready:
-            self._read(ready)
+            self._read(ready[half:])
 
     def _arm(self, flight: Flight) -> None:
         fd = flight.socket.fileno()
@@ -277,7 +281,10 @@ class Flights:
         for flight in landed:
             departure = flight.departure
             assert departure is not None
-            self._leave(flight, departure)
+            departure.left -= 1
+            if not departure.left:
+                engine.wheel.cancel(departure)
+            flight.departure = None
             flight.started, flight.ended = departure.started, now
             took_s = now - departure.started
             if flight.connect_s > took_s:
@@ -287,10 +294,13 @@ class Flights:
                 flight.fd = NONE
                 flight.prompt = took_s < PROMPT_S
         self.landed(landed, now)
-        time_waits = engine.time_waits
-        for flight in landed:
+        if engine.time_waits is None:
+            resets = [True] * len(landed)
+        else:
+            resets = [not may for may in engine.time_waits.take_each([flight.address for flight in landed], now)]
+        for flight, reset in zip(landed, resets, strict=True):
             connection = flight.socket
-            if time_waits is None or not time_waits.take(flight.address, now):
+            if reset:
                 connection.setsockopt(_SOL_SOCKET, _SO_LINGER, RESET_ON_CLOSE)
             connection.close()
         engine.release(len(landed))

@@ -9,7 +9,7 @@ from bindings.addresses import read_binding
 from bindings.model import VirtualServer
 from probe.environment import Environment
 from probe.lifecycle.events import Probed, Suspected, Trigger
-from probe.monitor.cache import Reading
+from probe.monitor.cache import Level, Reading
 from probe.monitor.common import OWN_TIMEOUT_S
 from probe.monitor.engine import Engine
 from probe.monitor.evidence import Evidence
@@ -164,6 +164,11 @@ class Monitors:
         """Return the last reading, without any I/O (S7); None when not watched or not yet asked."""
         watch = self._watches.get(id)
         return None if watch is None else watch.reading
+
+    def level(self, id: ResourceId) -> Level | None:
+        """Return what most readers want of the last reading, at no cost; None when there is none."""
+        watch = self._watches.get(id)
+        return watch if watch is not None and watch.rounds else None
 
     async def close(self) -> None:
         """Stop everything; no socket and no task is left."""

@@ -69,12 +69,15 @@ class Surroundings:
             self.metrics.flown(flights, self.clock.wall())
         except Exception as error:  # noqa: BLE001 - a mistake in the counting must not cost the next rounds
             self.engine.bug(error)
-        add = self.wheel.add
         for flight in flights:
             flight.rounds += 1
             flight.whole = None
-            flight.when = phase = flight.next_phase(now)
-            add(flight, phase)
+            phase = flight.phase + flight.period_s
+            if flight.phase <= now < phase:
+                flight.when = flight.phase = phase
+            else:
+                flight.when = flight.next_phase(now)
+        self.wheel.add_each(flights)
 
     def looking(
         self, plan: ProbePlan, on_result: Callable[[Result], None], on_return: Callable[[], None]

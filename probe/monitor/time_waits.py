@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from array import array
+from collections.abc import Iterable
 
 from bindings.store import Files
 from probe.environment import Address
@@ -48,17 +49,25 @@ class TimeWaits:
 
     def take(self, address: Address, now: float) -> bool:
         """Say whether one more connection to `address` may be left in TIME_WAIT, and count it if so."""
+        return self.take_each((address,), now)[0]
+
+    def take_each(self, addresses: Iterable[Address], now: float) -> list[bool]:
+        """Say so of several, in their order."""
         if now >= self._until:
             self._until = now + TIME_WAIT_S
             self._left = min(self._total_max, self._tracked_max())
             self._by_destination = array("H", bytes(2 * DESTINATIONS))
-        slot = hash(address) % DESTINATIONS
-        count = self._by_destination[slot]
-        if self._left <= 0 or count >= self._per_destination_max:
-            return False
-        self._by_destination[slot] = count + 1
-        self._left -= 1
-        return True
+        counts, most, left, said = self._by_destination, self._per_destination_max, self._left, []
+        for address in addresses:
+            slot = hash(address) % DESTINATIONS
+            count = counts[slot]
+            may = left > 0 and count < most
+            if may:
+                counts[slot] = count + 1
+                left -= 1
+            said.append(may)
+        self._left = left
+        return said
 
     def _tracked_max(self) -> int:
         """Say how many of a minute may stay tracked; it may begin to track while we run."""

@@ -88,6 +88,11 @@ class Watch(Flight):
         """Whether a round is."""
         return self.asking is not None or self.departure is not None
 
+    @property
+    def at(self) -> float:
+        """Clock seconds of the last verdict."""
+        return self.ended
+
     def stale(self, now: float) -> bool:
         """Whether the last round is older than it may be (S66)."""
         return now - self.ended > self.plan.fresh_s

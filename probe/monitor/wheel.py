@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Protocol
 
@@ -41,6 +41,12 @@ class Entry(Protocol):
 
     def due(self, now: float) -> None:
         """Be called once, when the time has come; the entry is out of the wheel by then."""
+
+
+class Timed(Entry, Protocol):
+    """An entry that says itself when it is due (clock seconds)."""
+
+    when: float
 
 
 class Wheel:
@@ -84,6 +90,24 @@ class Wheel:
         self._buckets[tick] = {entry: None}
         heappush(self._ticks, tick)
         if not self.firing and (self._timer is None or tick < self._armed):
+            self._arm()
+
+    def add_each(self, entries: Sequence[Timed]) -> None:
+        """Let each entry be due at its own `when`, as `add` does."""
+        buckets, last, earliest = self._buckets, NOWHERE, 0
+        bucket: dict[Entry, None] = {}
+        for entry in entries:
+            tick = int(entry.when * TICKS_PER_S + _UP)
+            entry.tick = tick
+            if tick != last:
+                last, found = tick, buckets.get(tick)
+                if found is None:
+                    found = buckets[tick] = {}
+                    heappush(self._ticks, tick)
+                    earliest = min(earliest or tick, tick)
+                bucket = found
+            bucket[entry] = None
+        if earliest and not self.firing and (self._timer is None or earliest < self._armed):
             self._arm()
 
     def cancel(self, entry: Entry) -> None:
