@@ -152,6 +152,9 @@ class _Instance:
         except StoreError as error:
             for problem in error.problems:
                 print(problem, file=sys.stderr)
+            if self.environment.files.stamp(str(settings.store)) is None:
+                make = f"looksalive init --store {settings.store} makes one of what listens here"
+                complain("run", f"there is no folder {settings.store}; pass another --store DIR, or: {make}")
             return EXIT_STORE
         except OSError as error:
             complain("run", f"cannot read what was wanted last: {error}; mend it, or pass another --state-dir")

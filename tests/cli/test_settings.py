@@ -194,9 +194,11 @@ def test_a_bad_listen_says_what_to_write(text: str, mend: str) -> None:
 
 
 def test_run_needs_a_store(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without --store `run` says how to give one."""
+    """Without --store `run` says how to give one, and what makes one."""
     assert main(["run"]) == EXIT_USAGE
-    assert "--store DIR is missing (or set LOOKSALIVE_STORE)" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "--store DIR is missing (or set LOOKSALIVE_STORE)" in told
+    assert "looksalive init" in told
 
 
 def test_state_belongs_to_the_unit_under_systemd() -> None:

@@ -141,6 +141,15 @@ def test_a_bad_store_ends_with_every_mistake_named(command: str, folder: Path) -
     assert "metabase.json: /smtp/1: bindings[0]: port 99999 is above 65535" in said
 
 
+def test_a_store_that_is_not_there_is_named_with_what_makes_one(folder: Path) -> None:
+    """`run` on a folder that does not exist names the folder, the option and the command that makes a store."""
+    store = folder / "none"
+    done = looksalive("run", "--store", str(store), "--listen", "127.0.0.1:0", "--state-dir", str(folder / "state"))
+    assert done.returncode == EXIT_BAD_STORE
+    assert f"there is no folder {store}; pass another --store DIR" in done.stderr
+    assert f"looksalive init --store {store}" in done.stderr
+
+
 def test_a_good_store_validates(folder: Path) -> None:
     """`validate` is quiet and exits 0 for a good store, without asking any server."""
     with Peer(GREETING) as peer:
