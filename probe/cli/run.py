@@ -62,7 +62,7 @@ from probe.version import __version__
 DESCRIPTORS_KEPT = 256  # of the limit, for everything that is not a probe
 FIRST_START_S_MAX = 10.0  # how long what `demo` says waits for the pids
 HISTORY_FILE = "history.sqlite3"
-SWITCH_INTERVAL_S = 0.0005  # the loop gives the interpreter away with every call of a socket, and waits that long for it
+SWITCH_INTERVAL_S = 0.0005  # each call of a socket lets go of the interpreter, and waits that long to have it back
 RESOLVER_THREADS = "16"  # uvloop resolves as many names at once as libuv has threads
 
 _log = logging.getLogger("looksalive")
