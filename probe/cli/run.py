@@ -21,7 +21,7 @@ from probe.api.certificates import WebConfigError
 from probe.cli import logs
 from probe.cli.arguments import EXIT_FAILED, EXIT_OK, EXIT_STORE, EXIT_USAGE
 from probe.cli.output import complain
-from probe.cli.serving import open_server
+from probe.cli.serving import complain_of_store, open_server
 from probe.cli.settings import RunSettings
 from probe.cli.workers import monitors_of
 from probe.cluster import DesiredState, MaintenanceFile
@@ -150,11 +150,7 @@ class _Instance:
         try:
             self.inventory.load()
         except StoreError as error:
-            for problem in error.problems:
-                print(problem, file=sys.stderr)
-            if self.environment.files.stamp(str(settings.store)) is None:
-                make = f"looksalive init --store {settings.store} makes one of what listens here"
-                complain("run", f"there is no folder {settings.store}; pass another --store DIR, or: {make}")
+            complain_of_store(error, settings.store, self.environment.files)
             return EXIT_STORE
         except OSError as error:
             complain("run", f"cannot read what was wanted last: {error}; mend it, or pass another --state-dir")

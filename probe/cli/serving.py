@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from dataclasses import replace
+from pathlib import Path
 
+from bindings.parse import StoreError
+from bindings.store import Files
 from probe.api.app import ApiSettings, Server, make_app, serve
 from probe.api.certificates import Certificates
 from probe.api.limits import Limits, limits_for
+from probe.cli.output import complain
 from probe.cli.outside import CLIENTS_MAX, OutsideSettings
 from probe.cli.settings import RunSettings
 from probe.environment import Environment
@@ -17,6 +22,15 @@ from probe.metrics import Metrics
 from probe.runtime import Reader
 
 DESCRIPTORS_KEPT = 1024  # however many clients were asked for
+
+
+def complain_of_store(error: StoreError, store: Path, files: Files) -> None:
+    """Print every mistake of a store that is not run, and how one is made where there is none."""
+    for problem in error.problems:
+        print(problem, file=sys.stderr)
+    if files.stamp(str(store)) is None:
+        make = f"looksalive init --store {store} makes one of what listens here"
+        complain("run", f"there is no folder {store}; pass another --store DIR, or: {make}")
 
 
 async def open_server(
