@@ -25,7 +25,7 @@ from probe.runtime.directory import DirectoryWatch
 from probe.runtime.inbox import Ended
 from probe.runtime.inventory import Inventory
 from probe.runtime.loop import Runtime
-from probe.runtime.reports import in_order, report_group, report_level, report_operation, report_resource
+from probe.runtime.reports import in_order, in_turns, report_group, report_level, report_operation, report_resource
 from probe.values import OpId, ResourceId
 
 WAIT_S_MAX = 300.0
@@ -87,8 +87,8 @@ class Reader:
 
     def levels(self) -> Iterator[LevelReport]:
         """Describe the little of every resource that a scrape tells, in the order of the store."""
-        now, reading = self._runtime.clock.now, self._runtime.monitors.reading
-        return (report_level(record, reading(record.id), now()) for record in in_order(self._runtime.world))
+        now, level = self._runtime.clock.now, self._runtime.monitors.level
+        return (report_level(record, level(record.id), now()) for record in in_order(self._runtime.world))
 
     def groups(self, name: str | None = None) -> Iterator[GroupReport | None]:
         """Describe every group, or the one of that name; None in the midst of a large one, for a turn of others."""
@@ -162,11 +162,7 @@ class Reader:
                 await asyncio.to_thread(self._inventory.maintained.save, dict(self._maintained()))
             except OSError as error:
                 _log.error("the maintenance of %s will be forgotten at the next start: %s", group, error)
-        for report in self.groups(group):
-            if report is not None:
-                return report
-            await runtime.clock.sleep(0)
-        raise Refusal(404, "not_found", f"the group {group} is gone")
+        return await in_turns(self.groups(group), runtime.clock)
 
     def _maintained(self) -> Iterator[tuple[str, Kept]]:
         for group in self._runtime.world.groups.values():
@@ -240,7 +236,7 @@ class Reader:
         return report_resource(
             runtime.world,
             record,
-            runtime.monitors.reading(record.id),
+            runtime.monitors.level(record.id),
             now=runtime.clock.now(),
             wall=runtime.clock.wall(),
             pid=None if service is None else service.controller.pid(record.id),

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from probe.environment import Clock
 from probe.lifecycle import capacity, restarts
-from probe.lifecycle.report import GroupReport, LevelReport, MaintenanceReport, OperationReport, ResourceReport
+from probe.lifecycle.report import (
+    GroupReport,
+    LevelReport,
+    MaintenanceReport,
+    OperationReport,
+    Refusal,
+    ResourceReport,
+)
 from probe.lifecycle.world import GroupRecord, Record, Request, World
-from probe.monitor.cache import Reading
+from probe.monitor.cache import Level
 from probe.values import Outcome, Reason, ResourceId, State
 
 MEMBERS_PER_SLICE = 4000  # of a group that is described: a millisecond or so
@@ -23,7 +31,7 @@ def in_order(world: World) -> Iterator[Record]:
 
 
 def report_resource(
-    world: World, record: Record, reading: Reading | None, *, now: float, wall: float, pid: int | None
+    world: World, record: Record, reading: Level | None, *, now: float, wall: float, pid: int | None
 ) -> ResourceReport:
     """Describe one resource at `now`; `reading` is what the cache holds of it."""
     stale = _stale(record, reading, now)
@@ -52,7 +60,7 @@ def report_resource(
     )
 
 
-def report_level(record: Record, reading: Reading | None, now: float) -> LevelReport:
+def report_level(record: Record, reading: Level | None, now: float) -> LevelReport:
     """Describe the little of a resource that a scrape tells, at a fraction of the cost."""
     spec = record.spec
     return LevelReport(
@@ -66,11 +74,11 @@ def report_level(record: Record, reading: Reading | None, now: float) -> LevelRe
     )
 
 
-def _stale(record: Record, reading: Reading | None, now: float) -> bool:
+def _stale(record: Record, reading: Level | None, now: float) -> bool:
     return reading is not None and record.watched and reading.stale(now)
 
 
-def _alive(record: Record, reading: Reading | None) -> bool:
+def _alive(record: Record, reading: Level | None) -> bool:
     """Return the level: only `online` can be alive; a failure that is held is not published yet."""
     if record.state is not State.ONLINE:
         return False
@@ -78,7 +86,7 @@ def _alive(record: Record, reading: Reading | None) -> bool:
     return level is None or level or record.held is not None  # held: its providers are being asked
 
 
-def _last_word(record: Record, reading: Reading | None, *, stale: bool) -> tuple[Outcome, Reason, str]:
+def _last_word(record: Record, reading: Level | None, *, stale: bool) -> tuple[Outcome, Reason, str]:
     """Choose what to say: of a failed resource why it failed, else the last raw result."""
     raw = reading.verdict if reading is not None and record.watched else None
     if raw is None:
@@ -119,6 +127,15 @@ def report_group(
         until = None if kept.until is None else wall_of(kept.until)
         maintenance = MaintenanceReport(kept.owner, wall_of(kept.since), until)
     yield GroupReport(group.name, node if group.here else "", _worst(states), count, maintenance, storage_groups)
+
+
+async def in_turns(walk: Iterator[GroupReport | None], clock: Clock) -> GroupReport:
+    """Return the first group of a walk, with turns of others in it. Raises Refusal when it is gone."""
+    for report in walk:
+        if report is not None:
+            return report
+        await clock.sleep(0)
+    raise Refusal(404, "not_found", "the group is gone")
 
 
 def _worst(states: set[State]) -> str:
