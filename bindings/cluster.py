@@ -102,7 +102,7 @@ class Cluster:
     revision: int = 0
     groups: dict[str, Group] = field(default_factory=dict)
     pieces: dict[str, Pieces] = field(default_factory=dict)  # by group: each resource's raw text
-    silent: frozenset[tuple[str, str]] = frozenset()  # resources that leave auto_start to their virtual server
+    decided: frozenset[tuple[str, str]] = frozenset()  # resources that do not leave auto_start to their virtual server
     allowed_controllers: tuple[str, ...] = ()
     allowed_files: tuple[str, ...] = ()
     storage_groups_max: int | None = None
@@ -130,7 +130,7 @@ def read_cluster(data: bytes, mistakes: Mistakes, before: Cluster = NO_CLUSTER) 
     read = {name: reading.group(name, raw) for name, raw in groups.items()}
     if names_written(data) != len(top) + len(groups) + reading.names:
         note_duplicates(data, mistakes, 4)
-    return Cluster(revision, read, reading.pieces, frozenset(reading.silent), storage_groups_max=limit, **allowed)
+    return Cluster(revision, read, reading.pieces, frozenset(reading.decided), storage_groups_max=limit, **allowed)
 
 
 def _read_limit(top: Pieces, mistakes: Mistakes) -> int | None:
@@ -150,7 +150,7 @@ class _Reading:
     def __init__(self, before: Cluster, mistakes: Mistakes) -> None:
         self.names = 0  # of the objects read, to be compared with the text
         self.pieces: dict[str, Pieces] = {}
-        self.silent: set[tuple[str, str]] = set()
+        self.decided: set[tuple[str, str]] = set()
         self._before = before
         self._mistakes = mistakes
 
@@ -191,8 +191,8 @@ class _Reading:
     def _resource(self, group: str, name: str, raw: msgspec.Raw) -> Resource:
         before = self._before.pieces.get(group, {}).get(name)
         if before is not None and before == raw:
-            if (group, name) in self._before.silent:
-                self.silent.add((group, name))
+            if (group, name) in self._before.decided:
+                self.decided.add((group, name))
             self.names += names_written(raw)
             return self._before.groups[group].resources[name]
         mistakes = self._mistakes
@@ -206,8 +206,8 @@ class _Reading:
             return Resource(group=group, name=name, type="")
         self.names += names_in(value)
         own = self._read_own(value)
-        if own.get("auto_start") is None:
-            self.silent.add((group, name))
+        if own.get("auto_start") is not None:
+            self.decided.add((group, name))
         return Resource(group=group, name=name, **own)
 
     def _read_own(self, value: Mapping[str, object]) -> dict[str, Any]:

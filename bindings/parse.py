@@ -137,8 +137,8 @@ class _Joining:
             if not is_virtual_server(key) or key not in self._metabase.keys:
                 self._note_missing(resource, key)
             return resource
-        silent = (resource.group, resource.name) in self._cluster.silent
-        if silent and resource.auto_start != server.auto_start:
+        left_open = (resource.group, resource.name) not in self._cluster.decided
+        if left_open and resource.auto_start != server.auto_start:
             return replace(resource, auto_start=server.auto_start)
         return resource
 

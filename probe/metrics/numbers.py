@@ -7,8 +7,9 @@ A resource is counted from `declare` to `forget`; a call about any other id is a
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
 
 from probe.lifecycle.events import Trigger
 from probe.metrics import table
@@ -17,6 +18,15 @@ from probe.values import Reason, ResourceId, Stage, State
 
 CERTIFICATES_PER_RESOURCE_MAX = 256  # bindings with TLS that one resource can have facts about
 CHAIN_LENGTH_MAX = 10
+NOTHING: Mapping[Any, Any] = MappingProxyType({})  # what most resources have of most things, at no cost
+
+_ONCE: dict[tuple[State, State, Trigger], tuple[State, State, Trigger]] = {}  # closed enums: some 200 at most
+K = TypeVar("K")
+
+
+def counted(counts: Mapping[K, int], key: K, count: int = 1) -> Mapping[K, int]:
+    """Return the counts with `count` more of a key; those handed in may be shared and stay as they are."""
+    return {**counts, key: counts.get(key, 0) + count}
 
 
 class Histogram:
@@ -81,10 +91,10 @@ class ResourceNumbers:
         self.minute_s = 0.0  # that the good answers took together
         self.minute_s_max = 0.0
         self.progressed: float | None = None
-        self.failures: dict[tuple[Stage, Reason], int] = {}
-        self.unknowns: dict[Reason, int] = {}
-        self.transitions: dict[tuple[State, State, Trigger], int] = {}
-        self.certificates: dict[str, Certificate] = {}
+        self.failures: Mapping[tuple[Stage, Reason], int] = NOTHING
+        self.unknowns: Mapping[Reason, int] = NOTHING
+        self.transitions: Mapping[tuple[State, State, Trigger], int] = NOTHING
+        self.certificates: Mapping[str, Certificate] = NOTHING
 
 
 class Flown(Protocol):
@@ -209,14 +219,13 @@ class Metrics:
         """Count a probe that failed; while a start is confirmed, that says nothing of the minute."""
         if (numbers := self.resources.get(id)) is not None:
             numbers.minute_failed += not confirming
-            key = (stage, reason)
-            numbers.failures[key] = numbers.failures.get(key, 0) + 1
+            numbers.failures = counted(numbers.failures, (stage, reason))
 
     def unknown(self, id: ResourceId, reason: Reason, *, confirming: bool = False) -> None:
         """Count a probe that could not tell; while a start is confirmed, that says nothing of the minute."""
         if (numbers := self.resources.get(id)) is not None:
             numbers.minute_unknown += not confirming
-            numbers.unknowns[reason] = numbers.unknowns.get(reason, 0) + 1
+            numbers.unknowns = counted(numbers.unknowns, reason)
 
     def stage(self, protocol: str, stage: Stage, seconds: float) -> None:
         """Time one stage of a probe; `protocol` is one of the metabase's."""
@@ -252,7 +261,7 @@ class Metrics:
             return
         known = numbers.certificates
         if binding_text in known or len(known) < CERTIFICATES_PER_RESOURCE_MAX:
-            known[binding_text] = Certificate(not_after[:CHAIN_LENGTH_MAX], verified)
+            numbers.certificates = {**known, binding_text: Certificate(not_after[:CHAIN_LENGTH_MAX], verified)}
 
     def kernel_watch(self, active: bool, why_not: str) -> None:
         """Note whether the kernel tells us of dying listeners, and the reason where it does not."""
@@ -279,7 +288,7 @@ class Metrics:
 
     def keep_bindings(self, id: ResourceId, binding_texts: Collection[str]) -> None:
         """Drop the certificate facts of bindings that the resource no longer has."""
-        if (numbers := self.resources.get(id)) is not None:
+        if (numbers := self.resources.get(id)) is not None and numbers.certificates:
             numbers.certificates = {text: one for text, one in numbers.certificates.items() if text in binding_texts}
 
     def forget(self, id: ResourceId) -> None:
@@ -292,7 +301,7 @@ class Metrics:
         """Count a change of state."""
         if (numbers := self.resources.get(id)) is not None:
             key = (from_, to, trigger)
-            numbers.transitions[key] = numbers.transitions.get(key, 0) + 1
+            numbers.transitions = counted(numbers.transitions, _ONCE.setdefault(key, key))
 
     def restarted(self, id: ResourceId) -> None:
         """Count an attempt to bring the resource back."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from probe.metrics import Metrics
-from probe.metrics.numbers import Histogram, ResourceNumbers
+from probe.metrics.numbers import NOTHING, Histogram, ResourceNumbers, counted
 from probe.metrics.table import STAGE_SECONDS
 from probe.monitor.plan import ProbePlan
 from probe.values import Stage
@@ -41,8 +41,7 @@ def take_counts(numbers: ResourceNumbers, shown: _Shown) -> Counts:
     )
     numbers.attempts = numbers.minute_ok = numbers.minute_failed = numbers.minute_unknown = 0
     numbers.minute_s = numbers.minute_s_max = 0.0
-    numbers.failures.clear()
-    numbers.unknowns.clear()
+    numbers.failures = numbers.unknowns = NOTHING
     return counts
 
 
@@ -60,9 +59,9 @@ def add_counts(metrics: Metrics, plan: ProbePlan, counts: Counts) -> None:
     numbers.minute_failed += counts.failed
     numbers.minute_unknown += counts.untold
     for stage, reason, count in counts.failures:
-        numbers.failures[stage, reason] = numbers.failures.get((stage, reason), 0) + count
+        numbers.failures = counted(numbers.failures, (stage, reason), count)
     for unknown, count in counts.unknowns:
-        numbers.unknowns[unknown] = numbers.unknowns.get(unknown, 0) + count
+        numbers.unknowns = counted(numbers.unknowns, unknown, count)
     for binding, not_after, verified in counts.certificates:
         if any(target.binding == binding for target in plan.targets):
             metrics.certificate(id, binding, not_after, verified)
