@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.asking import Answers, answers_of, ask_at_pace
-from tests.bench.ground import CheapServer, Window, let_pass, on_core, watch
+from tests.bench.ground import CheapServer, Window, let_pass, on_core
 from tests.bench.load import (
-    LOOP_LAG,
-    PROBE_LAG,
     Buckets,
     LargeService,
     Load,
-    difference,
     many_targets,
     quantile,
     serving,
+    watch_lags,
 )
 
 ASKED_ALREADY_S = 1.0  # before the window begins, and after it has ended
@@ -75,12 +73,8 @@ def _turn(plan: AskedPlan, server: CheapServer, service: LargeService, asker: tu
         with on_core(core):
             asking = ask_at_pace(service.port, f"/isalive/{id}", plan.rate, plan.seconds + 2 * ASKED_ALREADY_S)
     let_pass(ASKED_ALREADY_S)
-    before = service.buckets()
-    window = watch(server, [service.pid], plan.seconds)
-    after = service.buckets()
-    answers = answers_of(asking) if asking else None
-    probe_lag, loop_lag = (difference(after[name], before[name]) for name in (PROBE_LAG, LOOP_LAG))
-    return Turn(window, probe_lag, loop_lag, answers)
+    seen = watch_lags(server, service, plan.seconds)
+    return Turn(*seen, answers_of(asking) if asking else None)
 
 
 HEADING = (

@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGTERM
@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.bench.ground import CheapServer, Ground, GroundError, build, on_core, target
+from tests.bench.ground import CheapServer, Ground, GroundError, Window, build, let_pass, on_core, target, watch
 from tests.e2e.ports import free_port
 from tests.e2e.processes import descendants
 from tests.e2e.service import Service
@@ -177,6 +177,17 @@ def serving(folder: Path, core: int, *options: str, log_level: str = "warning") 
         with on_core(core):
             running.enter_context(service)
         yield service
+
+
+def watch_lags(
+    server: CheapServer, service: LargeService, seconds: float, pass_time: Callable[[float], None] = let_pass
+) -> tuple[Window, Buckets, Buckets]:
+    """Watch a service for so long: the window, and the lag of its probes and of its loop with a scrape at each end."""
+    before = service.buckets()
+    window = watch(server, [service.pid], seconds, pass_time)
+    after = service.buckets()
+    probe_lag, loop_lag = (difference(after[name], before[name]) for name in (PROBE_LAG, LOOP_LAG))
+    return window, probe_lag, loop_lag
 
 
 def difference(after: Buckets, before: Buckets) -> Buckets:

@@ -8,17 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.ground import CheapServer, Ground, Window, floor, let_pass, watch
+from tests.bench.ground import CheapServer, Ground, Window, floor, let_pass
 from tests.bench.load import (
-    LOOP_LAG,
-    PROBE_LAG,
     Buckets,
     LargeService,
     Load,
-    difference,
     many_targets,
     quantile,
     serving,
+    watch_lags,
 )
 
 RESOURCES_PER_GROUP = 100
@@ -88,14 +86,11 @@ def _size(plan: SweepPlan, load: Load, ground: Ground, server: CheapServer, fold
         ready_s = service.wait_ready()
         service.wait_all_online()
         let_pass(plan.period_s)  # the first round was asked all at once, the next one is spread
-        before = service.buckets()
         open_at_once: list[int] = []
-        window = watch(server, [service.pid], plan.seconds, _counting(service, open_at_once))
-        after = service.buckets()
+        window, probe_lag, loop_lag = watch_lags(server, service, plan.seconds, _counting(service, open_at_once))
         service.must_be_online()
         resident = service.resident_bytes()
     beside = floor(ground, server.port, targets=load.resources, period_s=plan.period_s, seconds=plan.seconds, core=core)
-    probe_lag, loop_lag = (difference(after[name], before[name]) for name in (PROBE_LAG, LOOP_LAG))
     return Size(load.resources, ready_s, window, beside, probe_lag, loop_lag, resident, max(open_at_once))
 
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.chromium import Page, browsing
 from tests.e2e.images import Images, can_overlay
 from tests.e2e.mounts import tmpfs
 from tests.e2e.podman import Podman
 from tests.e2e.processes import kill_session, sessions_mentioning
+from tests.e2e.programs import need
 from tests.e2e.servers.certificates import Authority
 from tests.e2e.servers.dovecot import Dovecot
 from tests.e2e.servers.mail_group import MailGroup
 from tests.e2e.servers.nginx import Nginx
 from tests.e2e.servers.postfix import Postfix
+from tests.e2e.service import Service
+
+TOKEN = "an-operator-s-word"
 
 
 def open_folder() -> Iterator[Path]:
@@ -36,6 +42,25 @@ def open_folder() -> Iterator[Path]:
 def folder() -> Iterator[Path]:
     """A folder of this test's own."""
     yield from open_folder()
+
+
+@pytest.fixture
+def service(folder: Path) -> Iterator[Service]:
+    """A demo that has everything online and knows one operator, by `TOKEN`."""
+    tokens = folder / "tokens"
+    tokens.write_text(f"alice:admin:{hashlib.sha256(TOKEN.encode()).hexdigest()}\n")
+    with Service(folder / "store", "--token-file", str(tokens), command="demo") as demo:
+        demo.wait_all_alive()
+        yield demo
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    """A browser's tab."""
+    need("chromium", "chromium")
+    async with browsing() as tab:
+        await tab.appear("light", 1440, 900)
+        yield tab
 
 
 @pytest.fixture

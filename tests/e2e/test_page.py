@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from tests.e2e.chromium import Page, browsing
-from tests.e2e.programs import need
+from tests.e2e.chromium import Page
+from tests.e2e.conftest import TOKEN
 from tests.e2e.service import Service
 
-TOKEN = "an-operator-s-word"
 SEEN_WITHIN_S = 5.0  # measured: below 0.2 s; a machine under load is given more
 TABS_MAX = 60
 
@@ -29,25 +25,6 @@ new MutationObserver((changes) => changes.forEach(({target, oldValue}) => {
   window.seen.push({name: target.querySelector(".name a").textContent, state, at: Date.now()});
 })).observe(document.body, {subtree: true, attributes: true, attributeOldValue: true, attributeFilter: ["data-state"]});
 """
-
-
-@pytest.fixture
-def service(folder: Path) -> Iterator[Service]:
-    """A demo that has everything online and knows one operator."""
-    tokens = folder / "tokens"
-    tokens.write_text(f"alice:admin:{hashlib.sha256(TOKEN.encode()).hexdigest()}\n")
-    with Service(folder / "store", "--token-file", str(tokens), command="demo") as demo:
-        demo.wait_all_alive()
-        yield demo
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    """A browser's tab."""
-    need("chromium", "chromium")
-    async with browsing() as tab:
-        await tab.appear("light", 1440, 900)
-        yield tab
 
 
 async def _overview(page: Page, service: Service) -> None:

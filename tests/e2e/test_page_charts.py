@@ -4,35 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
-import pytest
-
-from tests.e2e.chromium import Page, browsing
-from tests.e2e.programs import need
+from tests.e2e.chromium import Page
 from tests.e2e.service import Service
 
 CHARTS = "[...document.querySelectorAll('button')].find((one) => one.textContent === 'Charts')"
 LOADED = "performance.getEntriesByType('resource').map((one) => one.name).filter((name) => name.includes('uplot'))"
 PATIENT_MS = 60_000
-
-
-@pytest.fixture
-def service(folder: Path) -> Iterator[Service]:
-    """A demo that has everything online."""
-    with Service(folder / "store", command="demo") as demo:
-        demo.wait_all_alive()
-        yield demo
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    """A browser's tab."""
-    need("chromium", "chromium")
-    async with browsing() as tab:
-        await tab.appear("light", 1440, 900)
-        yield tab
 
 
 async def test_charts_come_when_they_are_opened(service: Service, page: Page) -> None:

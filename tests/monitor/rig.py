@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from bindings.addresses import read_binding
 from bindings.model import Resource, VirtualServer
@@ -15,6 +15,7 @@ from probe.environment.clock import LoopClock, SystemRandomness
 from probe.environment.files import RealFiles
 from probe.environment.network import RealNetwork
 from probe.lifecycle.events import Probed, Suspected
+from probe.monitor.contract import Watching
 from probe.monitor.engine import Engine
 from probe.monitor.monitor import Monitors
 from probe.monitor.plan import Plans, ProbePlan
@@ -92,22 +93,19 @@ class Counted(OneByOne):
         self.runs[id] = wall
 
 
-class Rig:
-    """A simulated machine, our monitors on it, and what they said."""
+class Hearing:
+    """A simulated machine, and what the monitors on it said."""
 
-    def __init__(self, environment: Environment, machine: Machine, max_in_flight: int) -> None:
+    monitors: Watching
+
+    def __init__(self, environment: Environment, machine: Machine) -> None:
         self.environment = environment
         self.machine = machine
         self.loop: VirtualLoop = current_loop()
-        self.network = cast("SimNetwork", environment.network)
-        self.counted = Counted()
         self.posted: list[Probed] = []
         self.suspected: list[Suspected] = []
-        self.monitors = Monitors(
-            environment, self.loop.create_task, self._take, self.counted, max_in_flight=max_in_flight
-        )
 
-    def _take(self, event: Probed | Suspected) -> None:
+    def take(self, event: Probed | Suspected) -> None:
         if isinstance(event, Probed):
             self.posted.append(event)
         else:
@@ -116,6 +114,31 @@ class Rig:
     async def until(self, at: float) -> None:
         """Let virtual time pass until `at` seconds after the start."""
         await asyncio.sleep(at - self.loop.time())
+
+
+H = TypeVar("H", bound=Hearing)
+
+
+async def live(rig: H, body: Callable[[H], Awaitable[None]]) -> None:
+    """Run a body, then close the monitors, however it ended."""
+    try:
+        await body(rig)
+    finally:
+        await rig.monitors.close()
+
+
+class Rig(Hearing):
+    """Our monitors on a simulated machine, what they said and what they counted."""
+
+    monitors: Monitors
+
+    def __init__(self, environment: Environment, machine: Machine, max_in_flight: int) -> None:
+        super().__init__(environment, machine)
+        self.network = cast("SimNetwork", environment.network)
+        self.counted = Counted()
+        self.monitors = Monitors(
+            environment, self.loop.create_task, self.take, self.counted, max_in_flight=max_in_flight
+        )
 
     @property
     def levels(self) -> list[bool]:
@@ -129,10 +152,7 @@ def simulate(body: Callable[[Rig], Awaitable[None]], *, max_in_flight: int = 100
     async def main() -> None:
         environment, machine = make_environment(seed=1)
         rig = Rig(environment, machine, max_in_flight)
-        try:
-            await body(rig)
-        finally:
-            await rig.monitors.close()
+        await live(rig, body)
         assert not rig.network.sockets
 
     run_virtual(main(), until_s)

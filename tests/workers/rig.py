@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import signal
 from collections.abc import Awaitable, Callable
@@ -10,14 +9,13 @@ from typing import Any
 
 from probe.environment import Environment
 from probe.environment.channel import Worker
-from probe.lifecycle.events import Probed, Suspected
 from probe.metrics import Metrics
 from probe.monitor.cache import Reading
 from probe.monitor.plan import ProbePlan
 from probe.values import ResourceId
 from probe.workers.prober import Prober
 from probe.workers.sharded import EACH_MIN, ShardedMonitors
-from tests.monitor.rig import FIRST, plan_of, virtual_server
+from tests.monitor.rig import FIRST, Hearing, live, plan_of, virtual_server
 from tests.sim.environment import Run, make_environment, start_run
 from tests.sim.loop import VirtualLoop, current_loop, run_virtual
 from tests.sim.machine import Machine
@@ -164,23 +162,21 @@ class Crew:
                 call()
 
 
-class WorkersRig:
-    """A simulated machine, workers on it, and what the monitors in front of them said."""
+class WorkersRig(Hearing):
+    """Workers on a simulated machine, and what the monitors in front of them said."""
+
+    monitors: ShardedMonitors
 
     def __init__(self, environment: Environment, machine: Machine, workers: int) -> None:
-        self.environment = environment
-        self.machine = machine
-        self.loop = current_loop()
+        super().__init__(environment, machine)
         self.metrics = Metrics()
-        self.posted: list[Probed] = []
-        self.suspected: list[Suspected] = []
         self.crews: list[Crew] = []
         self.refuse_starts = 0
         self.refusal: Exception = OSError(errno.EMFILE, "Too many open files")
         self.monitors = ShardedMonitors(
             environment,
             self.loop.create_task,
-            self._take,
+            self.take,
             self.metrics,
             max_in_flight=100,
             workers=workers,
@@ -194,16 +190,6 @@ class WorkersRig:
         crew = Crew(start_run(self.machine), 100 + len(self.crews), 100)
         self.crews.append(crew)
         return Worker(crew, crew.ours)
-
-    def _take(self, event: Probed | Suspected) -> None:
-        if isinstance(event, Probed):
-            self.posted.append(event)
-        else:
-            self.suspected.append(event)
-
-    async def until(self, at: float) -> None:
-        """Let virtual time pass until `at` seconds after the start."""
-        await asyncio.sleep(at - self.loop.time())
 
     def plan(self, name: str, *bindings: str, **properties: Any) -> ProbePlan:
         """Plan the probes of `default/NAME`, and have it counted."""
@@ -233,10 +219,7 @@ def simulate(body: Callable[[WorkersRig], Awaitable[None]], *, workers: int = 2,
     async def main() -> None:
         environment, machine = make_environment(seed=1)
         rig = WorkersRig(environment, machine, workers)
-        try:
-            await body(rig)
-        finally:
-            await rig.monitors.close()
+        await live(rig, body)
         assert not [crew for crew in rig.crews if crew.running]
 
     run_virtual(main(), until_s)
