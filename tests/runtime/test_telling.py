@@ -20,6 +20,7 @@ from tests.sim.loop import run_virtual
 from tests.sim.service import PORTS, SimService, cluster, edit, make_machine, metabase, running_names, serving
 
 MANY = 2 * SLICE_RESOURCES + 50
+ELSEWHERE = ("127.0.0.1", 2525)
 
 
 def loaded_of(providers: list[list[int]]) -> Loaded:
@@ -64,11 +65,11 @@ def test_what_changed_comes_first_with_its_new_providers() -> None:
 
 
 def large_store(count: int) -> dict[str, object]:
-    """Describe so many virtual servers beside those of the group, all on the port of its smtp."""
+    """Describe so many virtual servers beside those of the group, all at a place that nothing of ours has to start."""
     document = metabase()
     keys = document["keys"]
     assert isinstance(keys, dict)
-    keys |= {f"/smtp/more{n}": {"bindings": ["127.0.0.1:25"]} for n in range(count)}
+    keys |= {f"/smtp/more{n}": {"bindings": [f"{ELSEWHERE[0]}:{ELSEWHERE[1]}"]} for n in range(count)}
     return document
 
 
@@ -80,6 +81,7 @@ def test_a_store_of_many_slices_comes_online_whole(caplog: pytest.LogCaptureFixt
 
     async def main() -> None:
         machine = make_machine()
+        machine.serve("smtp", ELSEWHERE)
         edit(machine, "metabase.json", large_store(MANY))
         async with serving(machine) as service:
             assert len(service.runtime.monitors.ids()) >= MANY
@@ -156,6 +158,7 @@ def test_an_end_before_all_is_watched_begins_nothing_more() -> None:
 
     async def main() -> None:
         machine = make_machine()
+        machine.serve("smtp", ELSEWHERE)
         edit(machine, "metabase.json", large_store(MANY))
         service = SimService(machine)
         while service.runtime.withheld.holding or not service.runtime.world.records:  # noqa: ASYNC110 - no event tells it
