@@ -225,6 +225,8 @@ class _Reading:
 
 def check_dependencies(group: Group, implied: Mapping[str, object], mistakes: Mistakes) -> None:
     """Check that a group's resources depend on resources of that group, and never in a circle."""
+    if not any(resource.depends_on for resource in group.resources.values()):
+        return
     known = {**group.resources, **implied}
     for resource in group.resources.values():
         mistakes.enter(("groups", group.name, "resources", resource.name), f"{group.name}/{resource.name}")

@@ -15,8 +15,10 @@ from probe.resources.types import TYPES
 from probe.values import ResourceId
 
 
-def service_spec(resource: Resource, kinds: Mapping[str, ControllerKind]) -> ServiceSpec:
-    """Build the controller's view of a checked resource."""
+def service_spec(
+    resource: Resource, kinds: Mapping[str, ControllerKind], own: Mapping[str, object] | None = None
+) -> ServiceSpec:
+    """Build the controller's view of a checked resource; `own` are its own parameters (`observed_parameters`)."""
     kind, parameters = kinds[resource.controller.kind], resource.controller.parameters
     return ServiceSpec(
         id=ResourceId(resource.group, resource.name),
@@ -25,6 +27,7 @@ def service_spec(resource: Resource, kinds: Mapping[str, ControllerKind]) -> Ser
         whole=TYPES[resource.type].traits.stops_the_whole_service,
         instance=_instance(resource),
         virtual_server=virtual_server_of(resource) or "",
+        resource={} if own is None else own,
     )
 
 

@@ -35,6 +35,7 @@ _TAGGED: dict[str, dict[str, type[Any]]] = {
     "event": {kind.__name__: kind for kind in get_args(Event)},
     "action": {kind.__name__: kind for kind in get_args(Action)},
 }
+_NAMES = {name: tuple(field.name for field in fields(kind)) for some in _TAGGED.values() for name, kind in some.items()}
 _TOLD = ("actions", "transitions", "answer")  # of a decision: compared as they are, the rest by its digest
 _DIGESTED = tuple(field.name for field in fields(Decision) if field.name not in _TOLD)
 _NOTHING = {dict: b"[]", list: b"[]", tuple: b"[]", bool: b"false", NoneType: b"null"}  # how what is empty is written
@@ -176,16 +177,12 @@ def _copy(value: Any) -> Any:
 
 def _short(value: Event | Action) -> bytes | None:
     """Write an event or action as `_tagged_pieces` does, in one go; None where that would take long."""
-    for name in _names_of(type(value)):
+    kind = type(value).__name__
+    for name in _NAMES[kind]:
         inner = getattr(value, name)
         if inner.__class__ is dict or (inner.__class__ in (tuple, list) and len(inner) > PIECE_ROWS):
             return None
-    return b'["%s",%b]' % (type(value).__name__.encode(), _encode(value))
-
-
-@cache
-def _names_of(kind: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+    return b'["%s",%b]' % (kind.encode(), _encode(value))
 
 
 def _tagged_pieces(value: object) -> Iterator[bytes]:

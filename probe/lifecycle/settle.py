@@ -71,8 +71,10 @@ class _Waiting:
 
     def _add_those_below(self, record: Record | None) -> None:
         """Have its providers considered, and those that wait by way of a provider that is down."""
+        if record is None or not record.spec.depends_on:
+            return
         seen: set[ResourceId] = set()
-        queue = deque(() if record is None else record.spec.depends_on)
+        queue = deque(record.spec.depends_on)
         while queue:
             id = queue.popleft()
             if id in seen:

@@ -42,6 +42,9 @@ def step(world: World, event: Event, now: float) -> Decision:
     draft = Draft(world, now, _trigger_of(event))
     subject: ResourceId | None = None
     match event:
+        case Probed() | Suspected():  # by far the most
+            subject = event.id
+            _probed(draft, event)
         case Configured():
             configure.configure(draft, event)
         case Owned():
@@ -61,9 +64,6 @@ def step(world: World, event: Event, now: float) -> Decision:
         case Exited():
             subject = event.id
             _exited(draft, event)
-        case Probed() | Suspected():
-            subject = event.id
-            _probed(draft, event)
         case Tick():
             maintenance.expire(draft)
             for id in draft.due(event.only):
@@ -87,14 +87,14 @@ def _stands(draft: Draft, action: Action) -> bool:
 
 def _trigger_of(event: Event) -> Trigger:
     match event:
+        case Exited() | Probed():
+            return event.trigger
         case Configured() | Owned():
             return Trigger.STORE
         case Asked() | Drained() | Planned() | Maintained():
             return Trigger.OPERATOR
         case Started() | Stopped() | Upgraded() | Progressed() | OperationFailed() | Found():
             return Trigger.CONTROLLER
-        case Exited() | Probed():
-            return event.trigger
         case Suspected():
             return Trigger.PROBE
         case Tick():

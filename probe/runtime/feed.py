@@ -63,11 +63,16 @@ class Feed:
         """Log changes of state as sums from now on, all but failures: a large store begins (`tally.py`)."""
         self._tally = Tally(self._clock)
 
-    def tell_counts(self, *, goes_on: bool) -> None:
-        """Log the sums so far; unless it `goes_on`, each change of state has a line of its own again."""
-        if self._tally is not None:
-            self._tally.tell()
-            self._tally = self._tally if goes_on else None
+    def tell_counts(self, *, goes_on: bool) -> bool:
+        """Log the sums so far; unless it `goes_on`, each change of state has a line of its own again.
+
+        Returns whether there were to be sums.
+        """
+        if self._tally is None:
+            return False
+        self._tally.tell()
+        self._tally = self._tally if goes_on else None
+        return True
 
     def advance(self) -> None:
         """Tell readers that something else that they see has changed."""

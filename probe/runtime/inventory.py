@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from bindings.diff import diff_stores
 from bindings.parse import StoreError
@@ -83,8 +82,7 @@ class Inventory:
         """Say who controls a resource and with what, as configured now."""
         resource = self.loaded.store.groups[id.group].resources[id.name]
         own = observed_parameters(self.loaded.store, resource)
-        spec = replace(service_spec(resource, self._kinds), resource=own)
-        return Service(self._controllers[resource.controller.kind], spec)
+        return Service(self._controllers[resource.controller.kind], service_spec(resource, self._kinds, own))
 
     async def ask_once(self, id: ResourceId) -> Verdict:
         """Check a resource once, now, as configured now, beside whatever watches it."""
@@ -123,7 +121,8 @@ class Inventory:
             await self._look.wait()
             timer.cancel()
             self._look.clear()
-            runtime.feed.tell_counts(goes_on=not (self.told and runtime.monitors.first_round_done))
+            if runtime.feed.tell_counts(goes_on=not (self.told and runtime.monitors.first_round_done)):
+                gc.freeze()  # what the first round has made is here to stay, too
             asked, self._asked = self._asked, False
             if asked or await asyncio.to_thread(self._read_stamp) != self._stamp:
                 await self.reload(runtime)
