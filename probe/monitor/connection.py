@@ -14,14 +14,13 @@ Rules:
 from __future__ import annotations
 
 import errno
-import socket
-import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from probe.checks.conversation import Conversation
 from probe.environment import READABLE, WRITABLE, Socket
 from probe.monitor.errnos import verdict_of, verdict_of_bind, verdict_of_socket
+from probe.monitor.options import AF_UNIX, SO_ERROR, SOL_SOCKET, bind_source, is_connecting, reset_on_close, rtt_s
 from probe.monitor.recording import EXPLAINED_BYTES_MAX, Recording
 from probe.monitor.target import Result, Target
 from probe.monitor.tls import TlsSession
@@ -33,20 +32,7 @@ if TYPE_CHECKING:
 
 UNIX_RETRY_S = 0.05  # a unix listener whose queue is full says so at once instead of letting us wait
 
-IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h; not in `socket` before 3.12
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-TCP_INFO_BYTES = 72
-TCP_NOT_YET = frozenset({2, 3})  # SYN_SENT, SYN_RECV
-rtt_us = struct.Struct("=68xI").unpack_from  # tcpi_rtt of struct tcp_info
-
 _CONNECT = Stage.CONNECT
-_AF_UNIX = int(socket.AF_UNIX)
-_IPPROTO_IP = int(socket.IPPROTO_IP)
-_IPPROTO_TCP = int(socket.IPPROTO_TCP)
-_TCP_INFO = int(socket.TCP_INFO)
-_SOL_SOCKET = int(socket.SOL_SOCKET)
-_SO_LINGER = int(socket.SO_LINGER)
-_SO_ERROR = int(socket.SO_ERROR)
 
 
 class Connection:
@@ -109,9 +95,7 @@ class Connection:
         self._fd = connection.fileno()
         if target.source is not None:
             try:
-                # The port is chosen at connect, by the whole connection: a plain bind would take one for itself.
-                connection.setsockopt(_IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-                connection.bind(target.source)
+                bind_source(connection, target.source)
             except OSError as error:
                 self.conclude(verdict_of_bind(error.errno, target.source[0]))
 
@@ -124,7 +108,7 @@ class Connection:
     def _connect(self, now: float) -> None:
         engine, target, fd = self._engine, self._target, self._fd
         code = self._socket.connect_ex(target.address)
-        self._queue_full = code == errno.EAGAIN and target.family == _AF_UNIX
+        self._queue_full = code == errno.EAGAIN and target.family == AF_UNIX
         if self._queue_full:
             engine.wheel.add(self, min(self._deadline, now + UNIX_RETRY_S))
             return
@@ -179,7 +163,7 @@ class Connection:
         if self._connected:
             self._flush()
             return
-        code = self._socket.getsockopt(_SOL_SOCKET, _SO_ERROR)
+        code = self._socket.getsockopt(SOL_SOCKET, SO_ERROR)
         if code:
             self.failed(code)
             return
@@ -240,8 +224,8 @@ class Connection:
 
     def _time_connect(self) -> None:
         """Learn from the kernel how long the connecting took."""
-        if self._target.family != _AF_UNIX:
-            self._rtt_s = rtt_us(self._socket.getsockopt(_IPPROTO_TCP, _TCP_INFO, TCP_INFO_BYTES))[0] * 1e-6
+        if self._target.family != AF_UNIX:
+            self._rtt_s = rtt_s(self._socket)
 
     def _settle(self, now: float) -> None:
         """Note that the connection stands: the first bytes came, or the kernel says so; `_time_connect` goes before."""
@@ -256,10 +240,9 @@ class Connection:
     @property
     def _connecting(self) -> bool:
         """Whether the kernel still waits for the peer to answer the connect."""
-        if self._connected or self._target.family == _AF_UNIX:
+        if self._connected or self._target.family == AF_UNIX:
             return self._queue_full
-        state: int = self._socket.getsockopt(_IPPROTO_TCP, _TCP_INFO, TCP_INFO_BYTES)[0]
-        return state in TCP_NOT_YET
+        return is_connecting(self._socket)
 
     def _transmit(self, data: bytes) -> None:
         """Send, keeping what does not fit until the socket is writable."""
@@ -298,7 +281,7 @@ class Connection:
         if self._fd >= 0:
             engine.dials.pop(self._fd, None)
             if not (self._peer_closed or self._may_linger()):
-                self._socket.setsockopt(_SOL_SOCKET, _SO_LINGER, RESET_ON_CLOSE)
+                reset_on_close(self._socket)
         if engine.burying:
             engine.dead.append(self)
         else:
@@ -315,7 +298,7 @@ class Connection:
             self._engine.release()
 
     def _may_linger(self) -> bool:
-        if self._target.family == _AF_UNIX:
+        if self._target.family == AF_UNIX:
             return True
         time_waits = self._engine.time_waits
         return time_waits is not None and time_waits.take(self._target.address, self._mark)

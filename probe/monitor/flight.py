@@ -6,12 +6,12 @@ This is the part of a watch that a steady round touches; nothing else of it is f
 from __future__ import annotations
 
 import math
-import socket
 from typing import TYPE_CHECKING, Protocol
 
 from probe.environment import Address, Socket
 from probe.metrics import ResourceNumbers
 from probe.monitor.cache import Reading
+from probe.monitor.options import AF_UNIX
 from probe.monitor.plan import ProbePlan
 from probe.monitor.target import Result, Target
 from probe.monitor.wheel import NOWHERE
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from probe.monitor.flights import Departure
 
 NONE = -1  # the descriptor of one that the poller does not know
-
-_AF_UNIX = int(socket.AF_UNIX)
 
 
 class Asking(Protocol):
@@ -34,9 +32,9 @@ class Asking(Protocol):
 class Flight:
     """One resource's side of its light rounds; the watch (`watch.py`) is the rest of it."""
 
-    __slots__ = ("address", "aim", "asking", "connect_s", "departure", "ended", "family", "fd", "id", "known",
-                 "numbers", "opening", "period_s", "phase", "prompt", "protocol", "rounds", "shape", "socket", "source",
-                 "started", "tick", "timeout_s", "verdict", "when", "whole")  # fmt: skip
+    __slots__ = ("address", "aim", "alive", "asking", "connect_s", "departure", "ended", "family", "fd", "id", "known",
+                 "numbers", "opening", "period_s", "phase", "plan", "prompt", "protocol", "rounds", "shape", "socket",
+                 "source", "started", "tick", "timeout_s", "verdict", "when", "whole")  # fmt: skip
 
     socket: Socket  # there from the departure's opening until the landing
     aim: Target  # whom a light round asks
@@ -49,7 +47,9 @@ class Flight:
     timeout_s: float
     verdict: Verdict  # raw, of the last round; there as soon as there was one
 
-    def __init__(self) -> None:
+    def __init__(self, plan: ProbePlan, alive: bool | None) -> None:
+        self.plan = plan
+        self.alive = alive  # the level believed
         self.tick = NOWHERE
         self.when = 0.0  # what was put into the wheel last
         self.phase = 0.0  # of the next regular round; chosen with the first answer
@@ -79,6 +79,29 @@ class Flight:
         self.timeout_s = target.timeout_s
         self.opening = b"" if not target.waits_for_connect else target.preface + target.check.begin().opened()
         return True
+
+    # --- what the last round left ---
+
+    @property
+    def reading(self) -> Reading | None:
+        """What readers see of the last round; put together here where that was a light one."""
+        if self.whole is None and self.rounds:
+            self.whole = Reading(self.alive, self.result(), self.rounds, self.plan.fresh_s)
+        return self.whole
+
+    @property
+    def at(self) -> float:
+        """Clock seconds of the last verdict."""
+        return self.ended
+
+    def stale(self, now: float) -> bool:
+        """Whether the last round is older than it may be (S66)."""
+        return now - self.ended > self.plan.fresh_s
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a round is."""
+        return self.asking is not None or self.departure is not None
 
     def result(self) -> Result:
         """Put together what the last round, a light one, has found."""
@@ -117,7 +140,7 @@ def is_light(target: Target) -> bool:
     return (
         target.check.glances
         and (target.near or not target.waits_for_connect)
-        and target.family != _AF_UNIX
+        and target.family != AF_UNIX
         and target.tls is None
         and target.upgrade is None
         and target.name is None

@@ -15,21 +15,15 @@ Rules:
 from __future__ import annotations
 
 import errno
-import socket
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from probe.environment import READABLE
-from probe.monitor.connection import (
-    IP_BIND_ADDRESS_NO_PORT,
-    RESET_ON_CLOSE,
-    TCP_INFO_BYTES,
-    rtt_us,
-)
 from probe.monitor.dial import Dial
 from probe.monitor.errnos import verdict_of
 from probe.monitor.flight import NONE, Flight
+from probe.monitor.options import IPPROTO_TCP, TCP_INFO, TCP_INFO_BYTES, bind_source, reset_on_close, rtt_us
 from probe.monitor.wheel import NOWHERE
 from probe.values import Reason, Stage
 
@@ -38,17 +32,12 @@ if TYPE_CHECKING:
 
 TRIED_AFTER_S = 1e-4  # sooner there is no answer yet, not even a neighbour's
 PROMPT_S = 1e-3  # what has answered within it is tried before the poller is asked to tell of it
-SEEN_TOGETHER = 4
+SEEN_TOGETHER = 8  # answers read before they are counted and closed: those of the next ones come meanwhile
 KNOWN_BYTES_MAX = 512  # of an answer that is kept to be compared with the next; a longer one is judged each time
 
 _MATCHED = Reason.MATCHED
 _CONNECT = Stage.CONNECT
 _EINPROGRESS = errno.EINPROGRESS
-_IPPROTO_IP = int(socket.IPPROTO_IP)
-_IPPROTO_TCP = int(socket.IPPROTO_TCP)
-_TCP_INFO = int(socket.TCP_INFO)
-_SOL_SOCKET = int(socket.SOL_SOCKET)
-_SO_LINGER = int(socket.SO_LINGER)
 
 
 class Departure:
@@ -106,10 +95,10 @@ class Flights:
             departure.flights.remove(flight)
             flight.departure = None
         else:
-            self._leave(flight, departure)
+            self._leave(flight)
             self.aloft.pop(flight.fd, None)
             flight.fd = NONE
-            flight.socket.setsockopt(_SOL_SOCKET, _SO_LINGER, RESET_ON_CLOSE)
+            reset_on_close(flight.socket)
             flight.socket.close()
         self._engine.release()
 
@@ -142,8 +131,7 @@ class Flights:
             try:
                 connection = open_socket(flight.family)
                 if flight.source is not None:
-                    connection.setsockopt(_IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-                    connection.bind(flight.source)
+                    bind_source(connection, flight.source)
             except OSError:
                 self._dial_instead(flight)
             else:
@@ -158,31 +146,32 @@ class Flights:
         for flight in departure.flights:
             if flight.departure is not departure:
                 continue  # called off by what another one met
-            code = flight.socket.connect_ex(flight.address)
             try:
+                code = flight.socket.connect_ex(flight.address)
                 if code and code != _EINPROGRESS:
                     self._hand_over(flight).conclude(verdict_of(code, _CONNECT))
-                    continue
-                if flight.opening and not self._say(flight):
-                    continue
+                elif flight.opening:
+                    self._say(flight, flight.opening)
             except Exception as error:  # noqa: BLE001 - the engine's rule 3
                 self._hand_over(flight).broke(error)
         if departure.left:
             engine.wheel.add(departure, now + departure.timeout_s)
             self._departed.append(departure)
 
-    def _say(self, flight: Flight) -> bool:
-        """Send what the peer waits for; False where a dial has to."""
+    def _say(self, flight: Flight, opening: bytes) -> None:
+        """Send what the peer waits for; where it does not go out whole, a dial has to."""
         try:
-            if flight.socket.send(flight.opening) == len(flight.opening):
-                return True
+            sent = flight.socket.send(opening)
         except OSError:
+            sent = 0
+        if sent == len(opening):
+            return
+        if not sent:
             self._hand_over(flight).opened(self._engine.clock.now())
-            return False
+            return
         flight.socket.close()  # half of it went: the whole is said again on another connection
-        self._leave(flight, flight.departure)
+        self._leave(flight)
         self._dial_instead(flight)
-        return False
 
     def _dial_instead(self, flight: Flight) -> None:
         """Ask by a dial from the start, in the slot that is taken already; it says what is in the way."""
@@ -225,11 +214,8 @@ class Flights:
                     ready.append(flight)
                 else:
                     self._arm(flight)
-        half = len(ready) // 2 if len(ready) > SEEN_TOGETHER else 0
-        if half:
-            self._read(ready[:half])  # the last ones' answers come meanwhile
-        if ready:
-            self._read(ready[half:])
+        for at in range(0, len(ready), SEEN_TOGETHER):
+            self._read(ready[at : at + SEEN_TOGETHER])
 
     def _arm(self, flight: Flight) -> None:
         fd = flight.socket.fileno()
@@ -251,7 +237,7 @@ class Flights:
             try:
                 size = connection.recv_into(buffer)
                 if size and ((size == len(known) and buffer.startswith(known)) or self._is_good(flight, size)):
-                    flight.connect_s = rtt_us(connection.getsockopt(_IPPROTO_TCP, _TCP_INFO, TCP_INFO_BYTES))[0] * 1e-6
+                    flight.connect_s = rtt_us(connection.getsockopt(IPPROTO_TCP, TCP_INFO, TCP_INFO_BYTES))[0] * 1e-6
                     landed.append(flight)
                 else:
                     odd.append((flight, bytes(engine.view[:size])))
@@ -301,17 +287,18 @@ class Flights:
         for flight, reset in zip(landed, resets, strict=True):
             connection = flight.socket
             if reset:
-                connection.setsockopt(_SOL_SOCKET, _SO_LINGER, RESET_ON_CLOSE)
+                reset_on_close(connection)
             connection.close()
         engine.release(len(landed))
 
-    def _leave(self, flight: Flight, departure: Departure | None) -> None:
-        """Count one out of its departure."""
-        flight.departure = None
-        if departure is not None:
-            departure.left -= 1
-            if not departure.left and departure.tick != NOWHERE:
-                self._engine.wheel.cancel(departure)
+    def _leave(self, flight: Flight) -> Departure:
+        """Count one out of its departure, and return that."""
+        departure, flight.departure = flight.departure, None
+        assert departure is not None, "it is under way"
+        departure.left -= 1
+        if not departure.left and departure.tick != NOWHERE:
+            self._engine.wheel.cancel(departure)
+        return departure
 
     # --- what a dial goes on with ---
 
@@ -340,9 +327,7 @@ class Flights:
 
     def _hand_over(self, flight: Flight) -> Dial:
         """Make the dial that goes on where a light round is."""
-        departure = flight.departure
-        assert departure is not None
-        self._leave(flight, departure)
+        departure = self._leave(flight)
         dial = flight.asking = Dial(self._engine, flight.aim, flight.answered, flight.parted)
         listening = self.aloft.pop(flight.fd, None) is not None
         flight.fd = NONE

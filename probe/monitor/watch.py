@@ -37,20 +37,18 @@ class Watch(Flight):
     """One watched resource; an entry of the wheel, and the state of its task."""
 
     __slots__ = ("_again", "_around", "_bad", "_calm", "_confirm_s", "_good", "_good_at", "_left_out", "_light",
-                 "_looking", "_measuring", "_news", "_single", "_told_at", "_trigger", "_unknown", "_wake", "alive",
-                 "confirming", "gone", "incarnation", "plan", "task")  # fmt: skip
+                 "_looking", "_measuring", "_news", "_single", "_told_at", "_trigger", "_unknown", "_wake",
+                 "confirming", "gone", "incarnation", "task")  # fmt: skip
 
     def __init__(
         self, around: Surroundings, plan: ProbePlan, incarnation: Incarnation, alive: bool | None, confirming: bool
     ) -> None:
-        super().__init__()
+        super().__init__(plan, alive)
         self._around = around
-        self.plan = plan
         self._single = plan.single
         self._light = self.aim_at(plan, self._single)
         self._looking = around.looking(plan, self.answered, self.check_now)
         self.incarnation = incarnation
-        self.alive = alive
         self.confirming = confirming
         self.task: asyncio.Task[None] | None = None
         self.gone = False
@@ -75,27 +73,6 @@ class Watch(Flight):
         """What runs for this resource: its task, and a look that has not returned."""
         look = None if self._looking is None else self._looking.look
         return [task for task in (self.task, look) if task is not None]
-
-    @property
-    def reading(self) -> Reading | None:
-        """What readers see of the last round."""
-        if self.whole is None and self.rounds:
-            self.whole = Reading(self.alive, self.result(), self.rounds, self.plan.fresh_s)
-        return self.whole
-
-    @property
-    def under_way(self) -> bool:
-        """Whether a round is."""
-        return self.asking is not None or self.departure is not None
-
-    @property
-    def at(self) -> float:
-        """Clock seconds of the last verdict."""
-        return self.ended
-
-    def stale(self, now: float) -> bool:
-        """Whether the last round is older than it may be (S66)."""
-        return now - self.ended > self.plan.fresh_s
 
     # --- what the monitors ask ---
 
