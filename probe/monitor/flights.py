@@ -128,11 +128,14 @@ class Flights:
         open_socket = engine.network.socket
         opened = []
         for flight in departure.flights:
+            connection = None
             try:
                 connection = open_socket(flight.family)
                 if flight.source is not None:
                     bind_source(connection, flight.source)
             except OSError:
+                if connection is not None:
+                    connection.close()
                 self._dial_instead(flight)
             else:
                 flight.socket = connection
@@ -162,14 +165,14 @@ class Flights:
         """Send what the peer waits for; where it does not go out whole, a dial has to."""
         try:
             sent = flight.socket.send(opening)
-        except OSError:
-            sent = 0
-        if sent == len(opening):
-            return
-        if not sent:
+        except BlockingIOError:
             self._hand_over(flight).opened(self._engine.clock.now())
             return
-        flight.socket.close()  # half of it went: the whole is said again on another connection
+        except OSError:
+            sent = 0  # the kernel has told why, and does so once
+        if sent == len(opening):
+            return
+        flight.socket.close()  # broken, or half of it went: the whole is said again on another connection
         self._leave(flight)
         self._dial_instead(flight)
 
@@ -258,8 +261,7 @@ class Flights:
         if verdict is None or verdict.reason is not _MATCHED or verdict.stage is not flight.shape[-1]:
             return False
         flight.verdict = verdict
-        if size <= KNOWN_BYTES_MAX:
-            flight.known = data
+        flight.known = data if size <= KNOWN_BYTES_MAX else b""
         return True
 
     def _land(self, landed: list[Flight]) -> None:
