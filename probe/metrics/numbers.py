@@ -18,6 +18,7 @@ from probe.values import Reason, ResourceId, Stage, State
 
 CERTIFICATES_PER_RESOURCE_MAX = 256  # bindings with TLS that one resource can have facts about
 CHAIN_LENGTH_MAX = 10
+COURSES_MAX = 1000  # kept to be shared
 NOTHING: Mapping[Any, Any] = MappingProxyType({})  # what most resources have of most things, at no cost
 
 _ONCE: dict[tuple[State, State, Trigger], tuple[State, State, Trigger]] = {}  # closed enums: some 200 at most
@@ -116,6 +117,7 @@ class Metrics:
     def __init__(self, *, lean: bool = False) -> None:
         self.lean = lean
         self.resources: dict[ResourceId, ResourceNumbers] = {}
+        self._courses: dict[object, Mapping[tuple[State, State, Trigger], int]] = {}  # most resources went the same way
         self.stages: dict[tuple[str, Stage], Histogram] = {}
         self.detections: dict[Trigger, Histogram] = {}
         self.probe_lag = Histogram(table.PROBE_LAG.buckets)
@@ -301,7 +303,10 @@ class Metrics:
         """Count a change of state."""
         if (numbers := self.resources.get(id)) is not None:
             key = (from_, to, trigger)
-            numbers.transitions = counted(numbers.transitions, _ONCE.setdefault(key, key))
+            counts = counted(numbers.transitions, _ONCE.setdefault(key, key))
+            if len(self._courses) < COURSES_MAX:
+                self._courses.setdefault(tuple(counts.items()), counts)
+            numbers.transitions = self._courses.get(tuple(counts.items()), counts)
 
     def restarted(self, id: ResourceId) -> None:
         """Count an attempt to bring the resource back."""

@@ -74,7 +74,7 @@ def place_of(target: Target) -> Place | None:
         return None
     text, port = address[0], address[1]
     if ":" not in text:
-        return (text, port)
+        return address  # the very same, which costs nothing to keep
     six = ipaddress.IPv6Address(text.partition("%")[0])
     return (str(six.ipv4_mapped or six), port)
 

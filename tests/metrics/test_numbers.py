@@ -76,3 +76,20 @@ def test_a_refused_reload_keeps_the_time_of_the_good_one() -> None:
     metrics.reloaded(True, 100.0)
     metrics.reloaded(False, 200.0)
     assert (metrics.reload_successful, metrics.reload_success_at) == (False, 100.0)
+
+
+def test_resources_that_went_the_same_way_share_what_is_counted_until_one_goes_another() -> None:
+    """Equal counts of changes are one object for all; what is counted of one is never seen at another."""
+    metrics = Metrics()
+    ids = [ResourceId("g", name) for name in ("a", "b")]
+    starts = (State.OFFLINE, State.ONLINE_PENDING, Trigger.STORE)
+    for id in ids:
+        metrics.declare(id)
+        metrics.transition(id, *starts)
+    one, other = (metrics.resources[id] for id in ids)
+    assert one.transitions is other.transitions
+    metrics.transition(ids[0], *starts)
+    metrics.failure(ids[0], Stage.BANNER, Reason.EOF)
+    metrics.certificate(ids[0], "127.0.0.1:465", (1.0,), True)
+    assert (dict(one.transitions), dict(other.transitions)) == ({starts: 2}, {starts: 1})
+    assert (len(one.failures), len(other.failures), len(one.certificates), len(other.certificates)) == (1, 0, 1, 0)
