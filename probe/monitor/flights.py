@@ -102,6 +102,16 @@ class Flights:
             flight.socket.close()
         self._engine.release()
 
+    def give_way(self, flight: Flight) -> Dial | None:
+        """Let a dial go on, since the answer is news by now; None where none is under way, or it is over at once."""
+        departure = flight.departure
+        if departure is not None and departure is self._gathered.get(departure.timeout_s):
+            departure.flights.remove(flight)
+            self._dial_instead(flight)
+        elif departure is not None and flight.fd == NONE:
+            self._arm(flight)
+        return None if flight.departure is None else self._hand_over(flight)
+
     def close(self) -> None:
         """Close all."""
         for departure in list(self._gathered.values()):
@@ -314,11 +324,9 @@ class Flights:
 
     def _go_on(self, flight: Flight, what: bytes | Exception) -> None:
         """Let a dial take what was read."""
-        if flight.departure is not None and flight.fd == NONE:
-            self._arm(flight)
-        if flight.departure is None:
+        dial = self.give_way(flight)
+        if dial is None:
             return  # called off by what another one said
-        dial = self._hand_over(flight)
         try:
             if isinstance(what, Exception) and not isinstance(what, OSError):
                 dial.broke(what)

@@ -99,6 +99,7 @@ class Watch(Flight):
         if trigger is not Trigger.PROBE and trigger is not self._trigger:  # the first word of several counts
             self._trigger, self._told_at = trigger, at
         self._calm = False
+        self._around.engine.flights.give_way(self)
         if self.under_way:
             self._again = True  # the round under way may have had its answer before the event
         elif trigger is Trigger.KERNEL:
@@ -114,6 +115,7 @@ class Watch(Flight):
         if alive is not None and alive is not self.alive:
             self._set_level(alive)
             self._calm = False
+            self._around.engine.flights.give_way(self)  # its good answer would count for nothing
 
     def replan(self, plan: ProbePlan) -> None:
         """Ask by another plan from now on; cache, counters and, unless the period changed, the due time stay."""
