@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from probe.lifecycle.events import Trigger
 from probe.metrics import Metrics
-from probe.metrics.numbers import CERTIFICATES_PER_RESOURCE_MAX, CHAIN_LENGTH_MAX, Histogram
+from probe.metrics.numbers import CERTIFICATES_PER_RESOURCE_MAX, CHAIN_LENGTH_MAX, Histogram, ResourceNumbers
 from probe.values import Reason, ResourceId, Stage, State
 
 SMTP, GONE = ResourceId("evs1", "smtp"), ResourceId("evs1", "gone")
@@ -93,3 +97,71 @@ def test_resources_that_went_the_same_way_share_what_is_counted_until_one_goes_a
     metrics.certificate(ids[0], "127.0.0.1:465", (1.0,), True)
     assert (dict(one.transitions), dict(other.transitions)) == ({starts: 2}, {starts: 1})
     assert (len(one.failures), len(other.failures), len(one.certificates), len(other.certificates)) == (1, 0, 1, 0)
+
+
+class Round:
+    """A good round of the light form, as the metrics see one."""
+
+    def __init__(self, name: str, protocol: str, shape: tuple[Stage, ...]) -> None:
+        self.id = ResourceId("evs1", name)
+        self.protocol = protocol
+        self.shape = shape
+        self.when = self.started = self.ended = self.connect_s = 0.0
+        self.numbers: ResourceNumbers | None = None
+
+    @property
+    def stages(self) -> tuple[tuple[Stage, float], ...]:
+        """What a dial would have said of it."""
+        connect, answer, *rest = self.shape
+        took_s = self.ended - self.started
+        timed = ((connect, self.connect_s), (answer, took_s - self.connect_s))
+        return (*timed, *((stage, 0.0) for stage in rest))
+
+
+BANNER, RESPONSE = (Stage.CONNECT, Stage.BANNER), (Stage.CONNECT, Stage.REQUEST, Stage.RESPONSE)
+KINDS = (("smtp", BANNER), ("imap", BANNER), ("http", RESPONSE), ("smtp", BANNER), ("http", RESPONSE))
+SECONDS = st.floats(0, 20)
+ROUND = st.tuples(st.integers(0, len(KINDS) - 1), st.floats(-1, 5), SECONDS, st.floats(0, 1))
+STEP = st.one_of(
+    st.lists(ROUND, max_size=8, unique_by=lambda one: one[0]),
+    st.tuples(st.sampled_from(["declare", "forget"]), st.integers(0, len(KINDS) - 1)),
+)
+
+
+def told(metrics: Metrics) -> dict[str, object]:
+    """Everything that rounds may have changed, sums but for the order in which they were added."""
+    histograms = {key: (one.counts, pytest.approx(one.sum)) for key, one in metrics.stages.items()}
+    resources = {
+        id: (one.counted, one.attempts, one.last_run, one.minute_ok, one.minute_s, one.minute_s_max)
+        for id, one in metrics.resources.items()
+    }
+    lag = (metrics.probe_lag.counts, pytest.approx(metrics.probe_lag.sum))
+    return {"stages": histograms, "lag": lag, "resources": resources}
+
+
+@given(st.lists(STEP, max_size=12))
+def test_light_rounds_are_counted_as_good_ones_are(steps: list[Any]) -> None:
+    """Together or one by one: the same numbers, also for who was never declared, is forgotten or declared again."""
+    together, one_by_one = Metrics(), Metrics()
+    rounds = [Round(f"r{number}", *kind) for number, kind in enumerate(KINDS)]
+    for number in (0, 1, 2):
+        together.declare(rounds[number].id)
+        one_by_one.declare(rounds[number].id)
+    for wall, step in enumerate(steps):
+        if isinstance(step, tuple):
+            what, number = step
+            for metrics in (together, one_by_one):
+                getattr(metrics, what)(rounds[number].id)
+            continue
+        batch = []
+        for number, lag_s, took_s, share in step:
+            flown = rounds[number]
+            flown.when = 100.0 * wall
+            flown.started = flown.when + lag_s
+            flown.ended = flown.started + took_s
+            flown.connect_s = (flown.ended - flown.started) * share
+            batch.append(flown)
+            late_s = max(0.0, flown.started - flown.when)
+            one_by_one.good(flown.id, flown.protocol, flown.stages, wall, late_s, flown.ended - flown.started)
+        together.flown(batch, wall)
+    assert told(together) == told(one_by_one)

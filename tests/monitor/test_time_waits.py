@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from probe.environment.files import RealFiles
 from probe.monitor.time_waits import (
@@ -96,3 +98,22 @@ def test_unknown_limits_leave_nothing() -> None:
 def test_the_real_files_are_understood() -> None:
     """This kernel's limits are read."""
     assert TimeWaits(RealFiles()).take(HERE, 1.0)
+
+
+TAKING = st.lists(st.tuples(st.floats(0, 40), st.lists(st.integers(0, 5), max_size=12)), max_size=12)
+LIMITS = st.tuples(st.integers(0, 200), st.integers(0, 60), st.integers(0, 200))  # ports, the table, what is tracked
+
+
+@given(LIMITS, TAKING)
+def test_several_are_asked_about_as_one_by_one(
+    limits: tuple[int, int, int], steps: list[tuple[float, list[int]]]
+) -> None:
+    """The same answers, in their order, whichever bound is met, also when a minute ends between two batches."""
+    ports, table, tracked = limits
+    files = Sysctls(f"32768\t{32767 + ports}\n", f"{table}\n", ("1" if tracked else "0", f"{tracked}", "60"))
+    jointly, singly = TimeWaits(files), TimeWaits(files)
+    now = 1.0
+    for pause_s, numbers in steps:
+        now += pause_s
+        addresses = [("127.0.0.1", number) for number in numbers]
+        assert jointly.take_each(addresses, now) == [singly.take(address, now) for address in addresses]

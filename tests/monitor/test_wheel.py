@@ -183,3 +183,81 @@ def test_a_closed_wheel_looks_and_fires_no_more() -> None:
     bench.wheel.add(other, bench.clock.now() + 1)
     bench.clock.move(2.0)
     assert ([bell for bell, _ in bench.rung], bench.looks) == ([closer], 0)
+
+
+class Timed(Bell):
+    """A bell that knows its time."""
+
+    def __init__(self, rung: list[tuple[Bell, float]], when: float) -> None:
+        super().__init__(rung)
+        self.when = when
+
+
+class Two:
+    """Two wheels that are told the same: one entry by entry, one in batches."""
+
+    def __init__(self) -> None:
+        self.singly, self.jointly = Bench(), Bench()
+        self.numbers: dict[Bell, int] = {}
+
+    def add(self, batch: list[float]) -> None:
+        """Add entries that are due so many seconds from now."""
+        now = self.singly.clock.time
+        assert now == self.jointly.clock.time
+        singly = [Timed(self.singly.rung, now + after_s) for after_s in batch]
+        jointly = [Timed(self.jointly.rung, now + after_s) for after_s in batch]
+        for bell in singly:
+            self.singly.wheel.add(bell, bell.when)
+        self.jointly.wheel.add_each(jointly)
+        for pair in zip(singly, jointly, strict=True):
+            assert pair[0].tick == pair[1].tick
+            self.numbers |= dict.fromkeys(pair, len(self.numbers) // 2)
+
+    def move(self, seconds: float) -> None:
+        """Let time pass, and compare what was due, in which order and when, and what is waited for."""
+        for bench in (self.singly, self.jointly):
+            bench.clock.move(seconds)
+        heard = [[(self.numbers[bell], at) for bell, at in bench.rung] for bench in (self.singly, self.jointly)]
+        assert heard[0] == heard[1]
+        timers = [[timer.when for timer in bench.clock.timers] for bench in (self.singly, self.jointly)]
+        assert timers[0] == timers[1]
+        assert repr(self.singly.wheel) == repr(self.jointly.wheel)
+
+
+DELAYS = st.lists(st.floats(0.01, 3) | st.sampled_from([0.01, 0.02, 0.5, 0.501, 1.0]), max_size=8)
+
+
+@given(st.lists(st.tuples(DELAYS, st.floats(0, 1)), max_size=8))
+def test_what_is_added_in_batches_is_due_as_what_is_added_singly(steps: list[tuple[list[float], float]]) -> None:
+    """The same entries, in the same order, at the same time, by the same timer."""
+    two = Two()
+    for batch, pause_s in steps:
+        two.add(batch)
+        two.move(0)
+        two.move(pause_s)
+    two.move(4)
+    assert len(two.jointly.rung) == sum(len(batch) for batch, _ in steps)
+
+
+@given(DELAYS, DELAYS)
+def test_a_batch_that_is_added_while_the_wheel_fires_is_due_too(first: list[float], second: list[float]) -> None:
+    """In a pass no timer is set; its end sets one for what is due first by then."""
+    two = Two()
+    adding = [bench.bell(0.25) for bench in (two.singly, two.jointly)]
+    two.numbers |= dict.fromkeys(adding, -1)
+    now = two.singly.clock.time + 0.25
+    singly = [Timed(two.singly.rung, now + after_s) for after_s in second]
+    jointly = [Timed(two.jointly.rung, now + after_s) for after_s in second]
+    for pair in zip(singly, jointly, strict=True):
+        two.numbers |= dict.fromkeys(pair, -2 - len(two.numbers))
+
+    def add_singly() -> None:
+        for one in singly:
+            two.singly.wheel.add(one, one.when)
+
+    adding[0].then = add_singly
+    adding[1].then = lambda: two.jointly.wheel.add_each(jointly)
+    two.add(first)
+    for _ in range(45):
+        two.move(0.1)
+    assert len(two.jointly.rung) == 1 + len(first) + len(second)
