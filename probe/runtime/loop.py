@@ -115,7 +115,7 @@ class Runtime:
             self.kernel.start()  # before anything is watched, so that no death is missed
             background = [
                 self.spawn(begin()),
-                self.spawn(sweep(self.clock, self.world, self.monitors.reading, self.post)),
+                self.spawn(sweep(self.clock, self.world, self.monitors.level, self.post)),
             ]
             await self.clock.sleep(0)  # what `begin` has to tell comes before an end that was asked for already
             while self._stop_services is None:

@@ -25,7 +25,7 @@ from probe.environment import Environment, Timer
 from probe.environment.channel import Worker
 from probe.lifecycle.events import Probed, Suspected, Trigger
 from probe.metrics import Metrics
-from probe.monitor.cache import Reading
+from probe.monitor.cache import Level, Reading
 from probe.monitor.monitor import Monitors
 from probe.monitor.plan import ProbePlan
 from probe.monitor.resolve import Spawn
@@ -176,6 +176,11 @@ class ShardedMonitors:
         """Return the last reading, without any I/O (S7)."""
         shadow = self._shadows.get(id)
         return self._local.reading(id) if shadow is None else shadow.reading
+
+    def level(self, id: ResourceId) -> Level | None:
+        """Return what most readers want of the last reading."""
+        shadow = self._shadows.get(id)
+        return self._local.level(id) if shadow is None else shadow.reading
 
     async def close(self) -> None:
         """Stop everything; no process, no socket and no task is left."""
