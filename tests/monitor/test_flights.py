@@ -347,7 +347,7 @@ def test_a_silent_server_has_its_whole_time_out_and_no_more() -> None:
 
     async def body(sky: Sky) -> None:
         sky.machine.serve("smtp", PLACE)
-        plans = [sky.plan(name=f"r{number}", probe_timeout_s=1 + number % 2, **SELDOM) for number in range(4)]
+        plans = [sky.plan(name=f"r{number}", probe_timeout_s=2 - number % 2, **SELDOM) for number in range(4)]
         watches = [await sky.calm(plan) for plan in plans]
         sky.machine.server("smtp", PLACE).fault = Fault.SILENT
         await sky.again(*watches)
@@ -650,6 +650,7 @@ def test_an_answer_in_two_pieces_is_good() -> None:
         reading = watch.reading
         assert reading is not None
         assert [stage for stage, _ in reading.stages] == [Stage.CONNECT, Stage.REQUEST, Stage.RESPONSE]
+        assert 0 < reading.stages[0][1] < 0.001
         assert reading.result.ended - reading.result.started == pytest.approx(speaker.PAUSE_S, abs=0.001)
         speaker.pieces = (head + rest,)
         await sky.again(watch, wait_s=0.1)

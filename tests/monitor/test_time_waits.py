@@ -100,7 +100,7 @@ def test_the_real_files_are_understood() -> None:
     assert TimeWaits(RealFiles()).take(HERE, 1.0)
 
 
-TAKING = st.lists(st.tuples(st.floats(0, 40), st.lists(st.integers(0, 5), max_size=12)), max_size=12)
+TAKING = st.lists(st.tuples(st.floats(0, 40), st.lists(st.integers(0, 5), min_size=1, max_size=12)), max_size=12)
 LIMITS = st.tuples(st.integers(0, 200), st.integers(0, 60), st.integers(0, 200))  # ports, the table, what is tracked
 
 
