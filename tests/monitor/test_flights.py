@@ -18,6 +18,7 @@ from probe.monitor.flight import Flight, is_light
 from probe.monitor.flights import KNOWN_BYTES_MAX
 from probe.monitor.mask import Mask
 from probe.monitor.plan import ProbePlan
+from probe.monitor.target import Result
 from probe.monitor.watch import Watch
 from probe.monitor.wheel import NOWHERE, TICK_S
 from probe.values import Outcome, Reason, ResourceId, Stage, Verdict
@@ -907,3 +908,71 @@ def test_what_is_read_at_once_is_judged_the_same(fault: Fault) -> None:
         assert (light.verdict.reason, light.verdict.stage) == REASONS[fault]
 
     fly(body, step_s=150e-6)
+
+
+class Lone(Flight):
+    """A light round without a watch; whatever it is told, the others are to be asked anew at once."""
+
+    __slots__ = ("_flights", "others", "told")
+
+    def __init__(self, sky: Sky, plan: ProbePlan) -> None:
+        super().__init__(plan, alive=True)
+        assert self.aim_at(plan, plan.single)
+        self.shape = (Stage.CONNECT, Stage.BANNER)
+        self._flights = sky.flights
+        self.others: list[Flight] = []
+        self.told: list[Reason] = []
+
+    def due(self, now: float) -> None:
+        assert self._flights.add(self)
+
+    def answered(self, result: Result) -> None:
+        self.told.append(result.verdict.reason)
+        for other in self.others:
+            self._flights.give_way(other)
+
+    def parted(self, seconds: float) -> None:
+        assert seconds == 0.0
+
+
+@pytest.mark.parametrize("step_s", [0.0, 5e-5], ids=["by the poller", "at once"])
+@pytest.mark.parametrize("count", [3, 20])
+def test_what_was_read_is_not_lost_when_another_s_answer_makes_it_a_dial_s(count: int, step_s: float) -> None:
+    """Several bad answers in one batch: the first has the others asked by dials, which have what came for them."""
+
+    async def body(sky: Sky) -> None:
+        sky.machine.serve("smtp", PLACE).fault = Fault.WRONG
+        lone = [Lone(sky, sky.plan(name=f"r{number}")) for number in range(count)]
+        for each in lone:
+            each.others = list(lone)
+            sky.engine.wheel.add(each, sky.loop.time())
+        await sky.later(2 * TIMEOUT_S)
+        assert [each.told for each in lone] == [[Reason.BANNER_MISMATCH]] * count
+
+    fly(body, step_s=step_s)
+
+
+class Unable(Faulty):
+    """A check that cannot begin any more."""
+
+    def begin(self) -> NoReturn:
+        raise ZeroDivisionError("planted")
+
+
+def test_a_bug_while_a_dial_takes_over_costs_nobody_else_a_round(caplog: pytest.LogCaptureFixture) -> None:
+    """A check that cannot begin any more, where the opening did not go out: `probe_internal`, and the others land."""
+
+    async def body(sky: Sky) -> None:
+        sky.machine.serve("http", WEB)
+        watches = [await sky.calm(sky.plan("http", name=f"r{number}")) for number in range(3)]
+        sky.network.kind = Full
+        first = watches[0]
+        first.aim = replace(first.aim, check=Unable(first.aim.check))
+        await sky.again(*watches)
+        reading = first.reading
+        assert reading is not None
+        assert reading.verdict.reason is Reason.PROBE_INTERNAL
+        assert [watch.verdict.reason for watch in watches[1:]] == [Reason.MATCHED] * 2
+
+    fly(body)
+    assert "planted" in caplog.text
