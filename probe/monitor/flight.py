@@ -18,7 +18,7 @@ from probe.monitor.wheel import NOWHERE
 from probe.values import ResourceId, Stage, Verdict
 
 if TYPE_CHECKING:
-    from probe.monitor.flights import Departure
+    from probe.monitor.flights import Flights
 
 NONE = -1  # the descriptor of one that the poller does not know
 
@@ -27,6 +27,24 @@ class Asking(Protocol):
     """A round under way that is not a light one: a dial, a look, or several dials."""
 
     def cancel(self) -> None: ...
+
+
+class Departure:
+    """Those that left together, and their deadline: an entry of the wheel as long as one of them is under way."""
+
+    __slots__ = ("_flights", "flights", "left", "lost_s", "started", "tick", "timeout_s")
+
+    def __init__(self, flights: Flights, timeout_s: float) -> None:
+        self._flights = flights
+        self.flights: list[Flight] = []
+        self.timeout_s = timeout_s
+        self.left = 0  # of them, under way
+        self.started = self.lost_s = 0.0  # clock seconds; what the loop had lost by then
+        self.tick = NOWHERE
+
+    def due(self, now: float) -> None:
+        """Hand those over that are still under way: the deadline is judged by a dial."""
+        self._flights.overdue(self, now)
 
 
 class Flight:

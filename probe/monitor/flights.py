@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from probe.environment import READABLE
 from probe.monitor.dial import Dial
 from probe.monitor.errnos import verdict_of
-from probe.monitor.flight import NONE, Flight
+from probe.monitor.flight import NONE, Departure, Flight
 from probe.monitor.options import IPPROTO_TCP, TCP_INFO, TCP_INFO_BYTES, bind_source, reset_on_close, rtt_us
 from probe.monitor.wheel import NOWHERE
 from probe.values import Reason, Stage
@@ -32,30 +32,12 @@ if TYPE_CHECKING:
 
 TRIED_AFTER_S = 1e-4  # sooner there is no answer yet, not even a neighbour's
 PROMPT_S = 1e-3  # what has answered within it is tried before the poller is asked to tell of it
-SEEN_TOGETHER = 8  # answers read before they are counted and closed: those of the next ones come meanwhile
+READ_TOGETHER = 8  # before they are counted and closed: the answers of the next ones come meanwhile
 KNOWN_BYTES_MAX = 512  # of an answer that is kept to be compared with the next; a longer one is judged each time
 
 _MATCHED = Reason.MATCHED
 _CONNECT = Stage.CONNECT
 _EINPROGRESS = errno.EINPROGRESS
-
-
-class Departure:
-    """Those that left together, and their deadline: an entry of the wheel as long as one of them is under way."""
-
-    __slots__ = ("_flights", "flights", "left", "lost_s", "started", "tick", "timeout_s")
-
-    def __init__(self, flights: Flights, timeout_s: float) -> None:
-        self._flights = flights
-        self.flights: list[Flight] = []
-        self.timeout_s = timeout_s
-        self.left = 0  # of them, under way
-        self.started = self.lost_s = 0.0  # clock seconds; what the loop had lost by then
-        self.tick = NOWHERE
-
-    def due(self, now: float) -> None:
-        """Hand those over that are still under way: the deadline is judged by a dial."""
-        self._flights.overdue(self, now)
 
 
 class Flights:
@@ -166,7 +148,9 @@ class Flights:
                 elif flight.opening:
                     self._say(flight, flight.opening)
             except Exception as error:  # noqa: BLE001 - the engine's rule 3
-                self._hand_over(flight).broke(error)
+                dial = self._hand_over(flight) if flight.departure is departure else flight.asking
+                if isinstance(dial, Dial):
+                    dial.broke(error)
         if departure.left:
             engine.wheel.add(departure, now + departure.timeout_s)
             self._departed.append(departure)
@@ -204,8 +188,8 @@ class Flights:
                 others.append(event)
             else:
                 ready.append(flight)
-        if ready:
-            self._read(ready)
+        while ready:
+            del ready[: self._read(ready) or 1]  # who has nothing after all is told of again
         return others
 
     def see_to_earlier(self) -> None:
@@ -227,8 +211,12 @@ class Flights:
                     ready.append(flight)
                 else:
                     self._arm(flight)
-        for at in range(0, len(ready), SEEN_TOGETHER):
-            self._read(ready[at : at + SEEN_TOGETHER])
+        while ready:
+            read = self._read(ready)
+            if not read:  # not even after the others were counted and closed, which takes a while
+                ready[0].prompt = False
+                self._arm(ready[0])
+            del ready[: read or 1]
 
     def _arm(self, flight: Flight) -> None:
         fd = flight.socket.fileno()
@@ -240,12 +228,17 @@ class Flights:
             flight.fd = fd
             self.aloft[fd] = flight
 
-    def _read(self, flights: list[Flight]) -> None:
+    def _read(self, flights: list[Flight]) -> int:
+        """Judge what has come, of a few or until one has nothing yet; return of how many."""
         engine = self._engine
         buffer = engine.buffer
         landed: list[Flight] = []
-        odd: list[tuple[Flight, bytes | Exception]] = []
-        for flight in flights:
+        odd: list[tuple[Dial | None, bytes | Exception]] = []
+        read = 0
+        for flight in flights[:READ_TOGETHER]:
+            read += 1
+            if flight.departure is None:
+                continue  # called off, or a dial's by now: what comes is not ours to read
             connection, known = flight.socket, flight.known
             try:
                 size = connection.recv_into(buffer)
@@ -253,17 +246,19 @@ class Flights:
                     flight.connect_s = rtt_us(connection.getsockopt(IPPROTO_TCP, TCP_INFO, TCP_INFO_BYTES))[0] * 1e-6
                     landed.append(flight)
                 else:
-                    odd.append((flight, bytes(engine.view[:size])))
+                    what = bytes(engine.view[:size])
+                    odd.append((self.give_way(flight), what))  # now: who else makes it a dial's does not know of this
             except BlockingIOError:
-                if flight.fd == NONE:
-                    flight.prompt = False
-                    self._arm(flight)
+                read -= 1
+                break
             except Exception as error:  # noqa: BLE001 - the engine's rule 3
-                odd.append((flight, error))
+                odd.append((self.give_way(flight), error))
         if landed:
             self._land(landed)
-        for flight, what in odd:
-            self._go_on(flight, what)
+        for dial, arrived in odd:
+            if dial is not None and not dial.closed:
+                _go_on(dial, arrived)
+        return read
 
     def _is_good(self, flight: Flight, size: int) -> bool:
         data = bytes(self._engine.view[:size])
@@ -322,27 +317,28 @@ class Flights:
                 self._engine.wheel.cancel(dial)
                 dial.due(now)
 
-    def _go_on(self, flight: Flight, what: bytes | Exception) -> None:
-        """Let a dial take what was read."""
-        dial = self.give_way(flight)
-        if dial is None:
-            return  # called off by what another one said
-        try:
-            if isinstance(what, Exception) and not isinstance(what, OSError):
-                dial.broke(what)
-            else:
-                dial.take_over(what)
-        except Exception as error:  # noqa: BLE001 - the engine's rule 3
-            dial.broke(error)
-
     def _hand_over(self, flight: Flight) -> Dial:
         """Make the dial that goes on where a light round is."""
         departure = self._leave(flight)
         dial = flight.asking = Dial(self._engine, flight.aim, flight.answered, flight.parted)
         listening = self.aloft.pop(flight.fd, None) is not None
         flight.fd = NONE
-        dial.step_in(flight.socket, departure.started, departure.lost_s, listening=listening)
+        try:
+            dial.step_in(flight.socket, departure.started, departure.lost_s, listening=listening)
+        except Exception as error:  # noqa: BLE001 - the engine's rule 3
+            dial.broke(error)
         return dial
+
+
+def _go_on(dial: Dial, arrived: bytes | Exception) -> None:
+    """Let a dial take what was read for it."""
+    try:
+        if isinstance(arrived, Exception) and not isinstance(arrived, OSError):
+            dial.broke(arrived)
+        else:
+            dial.take_over(arrived)
+    except Exception as error:  # noqa: BLE001 - the engine's rule 3
+        dial.broke(error)
 
 
 def _nobody(flights: list[Flight], now: float) -> None:
