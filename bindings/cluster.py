@@ -3,6 +3,7 @@ is not judged here."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -208,6 +209,7 @@ class _Reading:
         own = self._read_own(value)
         if own.get("auto_start") is not None:
             self.decided.add((group, name))
+        own["type"] = sys.intern(own["type"])  # a few names, a hundred thousand times
         return Resource(group=group, name=name, **own)
 
     def _read_own(self, value: Mapping[str, object]) -> dict[str, Any]:

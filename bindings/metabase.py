@@ -9,6 +9,7 @@ diff sees at once.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, cast
@@ -157,7 +158,7 @@ class _Reading:
                 if key not in _DEFAULTS:
                     self._refuse(key, raw)
                 continue
-            protocol = cast("Protocol", match[1])
+            protocol = cast("Protocol", sys.intern(match[1]))  # the same few names, for every server
             if not self._fresh[protocol] and key in keep and before[key] == raw:
                 servers[key] = keep[key]
                 self.names += names_written(raw)

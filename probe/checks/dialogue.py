@@ -16,13 +16,13 @@ _NOTHING_YET = Verdict(Reason.NOT_YET)
 
 
 class LineCheck:
-    """The recipe of a dialogue of lines, immutable but for two memos of one entry each.
+    """The recipe of a dialogue of lines, immutable but for memos of one entry each.
 
     The memos make a steady round cheap: the same greeting is judged once, and its verdict is the same object again, so
     that whoever stores it can compare by identity.
     """
 
-    __slots__ = ("_glanced", "_line_judged", "_shared", "expectation", "polite", "starttls")
+    __slots__ = ("_line_judged", "_shared", "expectation", "polite", "starttls")
 
     speaks_first = False
 
@@ -31,7 +31,6 @@ class LineCheck:
         self.polite = server.polite
         # With TLS from the first byte there is nothing left to upgrade: STARTTLS is for the plain bindings.
         self.starttls = server.starttls == "required" and not binding.secure
-        self._glanced: tuple[bytes, Verdict] | None = None
         self._line_judged: tuple[bytes, Verdict] | None = None
         self._shared = _NOTHING_YET
 
@@ -46,18 +45,12 @@ class LineCheck:
 
     def glance(self, data: bytes) -> Verdict | None:
         """Judge a piece that is exactly one whole greeting line; None whenever the dialogue is more than that."""
-        glanced = self._glanced
-        if glanced is not None and glanced[0] == data:
-            return glanced[1]
         length = len(data)
         if self.polite or self.starttls or length > LINE_BYTES_MAX or data.find(b"\n") != length - 1 or not length:
             return None
         line = data[:-2] if data.endswith(b"\r\n") else data[:-1]
         verdict = self.judge(line)
-        if verdict.reason is Reason.MATCHED and not self.is_whole(line):
-            return None
-        self._glanced = (data, verdict)
-        return verdict
+        return None if verdict.reason is Reason.MATCHED and not self.is_whole(line) else verdict
 
     def judge(self, line: bytes) -> Verdict:
         """Judge the first line of a greeting (without its end)."""

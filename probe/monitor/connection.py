@@ -143,11 +143,13 @@ class Connection:
                 self._conversation = target.check.begin()
                 self._conversation.opened()
 
-    def take_over(self, arrived: bytes | OSError) -> None:
-        """Act on what a light round has read."""
-        self._arrived = arrived
+    def take_over(self, arrived: bytes | Exception) -> None:
+        """Act on what a light round has read. Raises it where it is a mistake of ours."""
         if isinstance(arrived, bytes):
             self._time_connect()
+        elif not isinstance(arrived, OSError):
+            raise arrived
+        self._arrived = arrived
         self.take(self._engine.clock.now())
 
     def ready(self, mask: int) -> None:

@@ -82,6 +82,7 @@ class Flights:
             flight.fd = NONE
             reset_on_close(flight.socket)
             flight.socket.close()
+            del flight.socket
         self._engine.release()
 
     def give_way(self, flight: Flight) -> Dial | None:
@@ -167,6 +168,7 @@ class Flights:
         if sent == len(opening):
             return
         flight.socket.close()  # broken, or half of it went: the whole is said again on another connection
+        del flight.socket
         self._leave(flight)
         self._dial_instead(flight)
 
@@ -293,6 +295,7 @@ class Flights:
             resets = [not may for may in engine.time_waits.take_each([flight.address for flight in landed], now)]
         for flight, reset in zip(landed, resets, strict=True):
             connection = flight.socket
+            del flight.socket
             if reset:
                 reset_on_close(connection)
             connection.close()
@@ -323,8 +326,10 @@ class Flights:
         dial = flight.asking = Dial(self._engine, flight.aim, flight.answered, flight.parted)
         listening = self.aloft.pop(flight.fd, None) is not None
         flight.fd = NONE
+        connection = flight.socket
+        del flight.socket
         try:
-            dial.step_in(flight.socket, departure.started, departure.lost_s, listening=listening)
+            dial.step_in(connection, departure.started, departure.lost_s, listening=listening)
         except Exception as error:  # noqa: BLE001 - the engine's rule 3
             dial.broke(error)
         return dial
@@ -333,10 +338,7 @@ class Flights:
 def _go_on(dial: Dial, arrived: bytes | Exception) -> None:
     """Let a dial take what was read for it."""
     try:
-        if isinstance(arrived, Exception) and not isinstance(arrived, OSError):
-            dial.broke(arrived)
-        else:
-            dial.take_over(arrived)
+        dial.take_over(arrived)
     except Exception as error:  # noqa: BLE001 - the engine's rule 3
         dial.broke(error)
 
