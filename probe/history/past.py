@@ -64,6 +64,7 @@ class Past:
         self._path = path
         self._reports = Line(REPORTS_AT_ONCE)
         self._pages = Line(PAGES_AT_ONCE)
+        self._first = Line(1)  # of the first look, which no report may hold up
 
     def __repr__(self) -> str:
         return f"<Past {self._path} {self.minutes!r}>"
@@ -88,7 +89,7 @@ class Past:
         """Take over what an earlier run wrote, then gather every minute, until cancelled."""
         since = self.clock.wall() - MINUTES_MAX * MINUTE_S
         try:
-            self.minutes.recall(await self._reports.read(lambda: _earlier(self._path, since), REPORT_S))
+            self.minutes.recall(await self._first.read(lambda: _earlier(self._path, since), REPORT_S))
         except OSError as problem:
             _log.warning("the minutes of earlier runs are not shown: %s was not read in time (%s)", self._path, problem)
         await self.minutes.follow()
@@ -96,7 +97,7 @@ class Past:
     async def close(self) -> None:
         """Wait for what is being read, within `CLOSE_S`: whoever ends the file behind us then ends the last user."""
         until = self.clock.now() + CLOSE_S
-        while (under_way := self._reports.count + self._pages.count) and self.clock.now() < until:
+        while (under_way := self._reports.count + self._pages.count + self._first.count) and self.clock.now() < until:
             await self.clock.sleep(CLOSE_POLL_S)
         if under_way:
             _log.warning("%d readings of the history have not ended within %g s", under_way, CLOSE_S)

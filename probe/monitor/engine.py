@@ -173,6 +173,7 @@ class Engine:
         """Look, and leave nothing to a look that may not come."""
         self._look()
         self.flights.see_to_last()
+        self._start_gathered()  # who waited for a slot may have led to another one
 
     def _start_gathered(self) -> None:
         self.flights.depart()

@@ -56,7 +56,10 @@ class Flights:
         return f"<Flights {len(self.aloft)} aloft>"
 
     def add(self, flight: Flight) -> bool:
-        """Let it leave with this pass of the wheel; False where there is no room, or no pass."""
+        """Let it leave with this pass of the wheel; False where there is no room, or no pass.
+
+        While there is room no dial waits for it, so nothing is started and nobody told between `_open` and `_connect`.
+        """
         engine = self._engine
         if engine.in_flight >= engine.max_in_flight or not engine.wheel.firing:
             return False
@@ -312,13 +315,11 @@ class Flights:
 
     # --- what a dial goes on with ---
 
-    def overdue(self, departure: Departure, now: float) -> None:
-        """Let dials judge the deadline of those that are still under way."""
+    def overdue(self, departure: Departure) -> None:
+        """Let dials judge the deadline of those that are still under way; each is due in the wheel and counts there."""
         for flight in departure.flights:
             if flight.departure is departure:
-                dial = self._hand_over(flight)
-                self._engine.wheel.cancel(dial)
-                dial.due(now)
+                self._hand_over(flight)
 
     def _hand_over(self, flight: Flight) -> Dial:
         """Make the dial that goes on where a light round is."""

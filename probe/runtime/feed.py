@@ -14,6 +14,8 @@ from probe.metrics import Metrics
 from probe.runtime.tally import Tally
 from probe.values import Reason, State
 
+SUMS_S_MAX = 600.0  # a first round that is not over by then has its reasons, and single lines are wanted for them
+
 _log = logging.getLogger("looksalive.state")
 
 
@@ -71,7 +73,8 @@ class Feed:
         if self._tally is None:
             return False
         self._tally.tell()
-        self._tally = self._tally if goes_on else None
+        if not goes_on or self._tally.age_s > SUMS_S_MAX:
+            self._tally = None
         return True
 
     def advance(self) -> None:
@@ -100,7 +103,7 @@ class Feed:
             operation=transition.operation,
         )
         self.recent.add(event)
-        if self._tally is not None and transition.to is not State.FAILED:
+        if self._tally is not None and State.FAILED not in (transition.from_, transition.to):
             self._tally.add(transition.from_, transition.to)
         else:
             _log_edge(transition, event)

@@ -123,6 +123,7 @@ class Runtime:
             while self._stop_services is None:
                 self._take_all()
                 await self._sleep_until_woken()
+            self.feed.tell_counts(goes_on=False)
             if self._stop_services:
                 await self._drain()
             for task in background:

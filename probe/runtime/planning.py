@@ -43,6 +43,7 @@ class Planning:
     def forget(self, ids: Iterable[ResourceId], groups: Collection[str] = ()) -> None:
         """Make the plans of some resources anew, those of some groups, and whatever is read from a file."""
         self._plans.forget_files()
+        self._addressed.clear()  # with it the groups of stores that are gone
         for id in ids:
             self._made.pop(id, None)
         for id in [id for id in self._made if id.group in groups] if groups else ():

@@ -13,15 +13,20 @@ _log = logging.getLogger("looksalive.state")
 
 
 class Tally:
-    """What happened since the last lines. What failed is never counted here: it has a line of its own."""
+    """What happened since the last lines. What fails, and comes back from that, is not counted here: it has lines."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._counts: dict[tuple[State, State], int] = {}
-        self._told_at = clock.now()
+        self._began = self._told_at = clock.now()
 
     def __repr__(self) -> str:
         return f"<Tally of {sum(self._counts.values())} changes not told yet>"
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the counting began."""
+        return self._clock.now() - self._began
 
     def add(self, from_: State, to: State) -> None:
         """Count one change of state, and tell what there is when that has not been done for a while."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NoReturn, cast
 
 import pytest
@@ -14,13 +15,14 @@ from probe.checks.conversation import Conversation
 from probe.environment import Ready
 from probe.lifecycle.events import Trigger
 from probe.monitor.cache import Reading
+from probe.monitor.dial import Dial
 from probe.monitor.flight import Flight, is_light
 from probe.monitor.flights import KNOWN_BYTES_MAX
 from probe.monitor.mask import Mask
 from probe.monitor.plan import ProbePlan
 from probe.monitor.target import Result
 from probe.monitor.watch import Watch
-from probe.monitor.wheel import NOWHERE, TICK_S
+from probe.monitor.wheel import ENTRIES_PER_PASS_MAX, NOWHERE, TICK_S
 from probe.values import Outcome, Reason, ResourceId, Stage, Verdict
 from tests.monitor.rig import FIRST, PLACE, Rig, live, plan_of, targets_of, virtual_server, with_network
 from tests.monitor.test_engine import REASONS
@@ -378,6 +380,9 @@ def test_what_lies_in_the_kernel_is_read_before_a_light_round_is_judged() -> Non
         sky.loop.stall(60.0)
         sky.engine.wheel.cancel(departure)
         departure.due(sky.loop.time())
+        (dial,) = cast("list[Dial]", list(sky.engine.dials.values()))
+        sky.engine.wheel.cancel(dial)
+        dial.due(sky.loop.time())
         assert (watch.rounds, watch.verdict.reason) == (2, Reason.MATCHED)
 
     fly(body)
@@ -976,3 +981,29 @@ def test_a_bug_while_a_dial_takes_over_costs_nobody_else_a_round(caplog: pytest.
 
     fly(body)
     assert "planted" in caplog.text
+
+
+def test_deadlines_that_come_together_are_judged_a_slice_at_a_time() -> None:
+    """Hundreds fall silent at once: no pass of the wheel judges more of them than it would fire entries."""
+
+    async def body(sky: Sky) -> None:
+        server = sky.machine.serve("smtp", PLACE)
+        count = 2 * ENTRIES_PER_PASS_MAX
+        watches = [await sky.calm(sky.plan(name=f"r{number}", poll_interval_s=3600.0)) for number in range(count)]
+        server.fault = Fault.SILENT
+        await sky.again(*watches)
+        passes, end = [0], sky.engine.wheel._end
+
+        def judged() -> int:
+            return sum(watch.verdict.reason is Reason.BANNER_TIMEOUT for watch in watches)
+
+        def ending() -> None:
+            passes.append(judged())
+            end()
+
+        sky.engine.wheel._end = ending
+        await sky.later(TIMEOUT_S + A_PASS_S)
+        assert judged() == count
+        assert max(after - before for before, after in pairwise(passes)) <= ENTRIES_PER_PASS_MAX
+
+    fly(body, max_in_flight=10_000)
