@@ -73,9 +73,8 @@ class Flight:
         self.when = 0.0  # what was put into the wheel last
         self.phase = 0.0  # of the next regular round; chosen with the first answer
         self.rounds = 0
-        self.started = self.ended = self.connect_s = (
-            0.0  # of the last round: clock seconds, and how long connecting took
-        )
+        self.started = self.ended = 0.0  # clock seconds of the last round
+        self.connect_s = 0.0  # how long connecting took in the last light one
         self.opening = b""  # what is sent right behind the connect
         self.known = b""  # the last good answer
         self.shape: tuple[Stage, ...] = ()  # the stages that a good round goes through

@@ -72,11 +72,7 @@ class Surroundings:
         for flight in flights:
             flight.rounds += 1
             flight.whole = None
-            phase = flight.phase + flight.period_s
-            if flight.phase <= now < phase:
-                flight.when = flight.phase = phase
-            else:
-                flight.when = flight.next_phase(now)
+            flight.when = flight.next_phase(now)
         self.wheel.add_each(flights)
 
     def looking(
