@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -55,7 +55,8 @@ async def servers() -> AsyncIterator[list[int]]:
     async def serve(stack: AsyncExitStack, number: int) -> int:
         async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(banner(number))
-            await reader.read(512)  # QUIT, or the end
+            with suppress(ConnectionError):
+                await reader.read(512)  # QUIT, or the end
             writer.close()
 
         server = await stack.enter_async_context(await asyncio.start_server(greet, "127.0.0.1", 0))

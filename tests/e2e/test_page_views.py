@@ -39,6 +39,22 @@ READY = {
     "#/": "document.querySelectorAll('.box[data-state]').length === 6",
     "#/plan/kill/evs1/store": "document.querySelector('.plan')",
 }
+HOLD_THE_NEXT_STATUS = """
+const ask = window.fetch;
+window.held = 0;
+window.answered = new Promise((answered) => {
+  const released = new Promise((resolve) => { window.release = resolve; });
+  window.fetch = async (path, options) => {
+    if (!path.includes("/api/v1/status") || window.held++ > 0) return ask(path, options);
+    await released;
+    const answer = await ask(path, options);
+    const read = answer.json.bind(answer);
+    answer.json = async () => { const told = await read(); setTimeout(answered); return told; };
+    return answer;
+  };
+});
+true
+"""
 VIEWS = ("#/", "#/resource/evs1/smtp", "#/events", "#/plan/kill/evs1/store", "#/create", "#/wall")
 
 
@@ -118,6 +134,20 @@ async def test_the_cause_is_said_in_a_sentence() -> None:
         chain = await page.until("document.querySelectorAll('.why-chain li').length === 2 && view.innerText")
         assert "smtp is failed, because evs1/store is down." in chain
         assert "store is failed: not serving (NOT_SERVING); its restarts are used up." in chain
+        assert await page.reports() == []
+
+
+async def test_an_answer_that_comes_late_does_not_name_the_page() -> None:
+    """What the overview had asked arrives when a resource is looked at: the title stays the resource's."""
+    async with shown(StaticService(*a_bad_day())) as (page, url):
+        await page.go(url)
+        await page.until("document.title === '3 failed \u00b7 looksalive'")
+        await page.look(HOLD_THE_NEXT_STATUS)
+        await page.until("window.held > 0")
+        await page.go(f"{url}#/resource/evs1/smtp")
+        await page.until("document.querySelector('.why-chain li')")
+        await page.look("window.release(), window.answered")
+        assert await page.look("document.title") == "evs1/smtp \u00b7 looksalive"
         assert await page.reports() == []
 
 

@@ -75,7 +75,7 @@ export function openCreate(root) {
     openOrder(`create ${target}`, about, path, body, told);
   }
 
-  return { title: "Create", load };
+  return { title: () => "Create", load };
 }
 
 function told({ changed, resources, notes }) {

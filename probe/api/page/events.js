@@ -50,7 +50,7 @@ export function openEvents(root) {
     say(notice, shown > 0 ? "" : wanted ? "No event has that in it." : "Nothing has happened since the start.");
   }
 
-  return { title: "Events", load, edge };
+  return { title: () => "Events", load, edge };
 }
 
 export function showEvent(event, named = true) {

@@ -28,6 +28,7 @@ export function openOverview(root, only, wall = false) {
   let pages = [""]; // the `after` of each page up to this one
   let following = null; // the `after` of the next page
   let whole = false; // everything there is fits on the page: then it can be counted
+  let title = only ? `Group ${only}` : "";
 
   for (const state of ["", ...STATES]) {
     const button = press("", "", () => {
@@ -104,14 +105,14 @@ export function openOverview(root, only, wall = false) {
       button.setAttribute("aria-pressed", String(state === shown));
       button.classList.toggle("none", whole && number === 0);
     }
-    const well = found.failed === 0 && found.online === resources.length ? "all well · looksalive" : "looksalive";
-    document.title = !whole ? "looksalive" : found.failed > 0 ? `${found.failed} failed · looksalive` : well;
+    const well = found.failed === 0 && found.online === resources.length ? "all well" : "";
+    title = !whole ? "" : found.failed > 0 ? `${found.failed} failed` : well;
   }
 
   const edge = (event) => event.kind === "state" && sections.get(groupOf(event.id))?.edge(event);
   const tick = () => sections.forEach((section) => section.tick());
   const close = () => sections.forEach((section) => section.close());
-  return { title: only ? `Group ${only}` : "Overview", load, edge, tick, close };
+  return { title: () => title, load, edge, tick, close };
 }
 
 // A group by its name; thousands are typed rather than picked.

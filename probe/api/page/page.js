@@ -46,7 +46,7 @@ function open() {
   place("wall").href = wall ? "#/" : "#/wall";
   say(place("wall"), wall ? "Back to the desk" : "For a wall screen");
   view = VIEWS[known](root, known === name ? rest.map(decoded).join("/") : "");
-  document.title = known === "" ? "looksalive" : `${view.title} · looksalive`;
+  showTitle();
   for (const link of place("views").children) {
     if (link.getAttribute("href") === `#/${known}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -93,8 +93,14 @@ async function load() {
     lost_at ||= Date.now();
   }
   if (loading === mine) loading = null;
+  showTitle();
   showLink();
   reloadIn(RELOAD_MS);
+}
+
+// Said here alone, by the view that is open: an answer that comes after its view was left must not name the page.
+function showTitle() {
+  document.title = [view.title(), "looksalive"].filter(Boolean).join(" · ");
 }
 
 function showLink() {
@@ -134,6 +140,7 @@ window.addEventListener("pageshow", follow);
 window.addEventListener("hashchange", open);
 setInterval(() => {
   view.tick?.();
+  showTitle();
   showLink();
 }, 1000);
 open();

@@ -67,7 +67,7 @@ export function openPlan(root, argument) {
   }
 
   if (asked && (rest.length > 0 || OF_ALL.includes(asked))) tell();
-  return { title: "What if", load };
+  return { title: () => "What if", load };
 }
 
 // A plan of a verb can be carried out from here; the dialog shows it again as it is then.

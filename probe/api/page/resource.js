@@ -104,7 +104,7 @@ export function openResource(root, id) {
     charted.close();
   }
 
-  return { title: id, load, edge, tick: () => told && showFacts(), close };
+  return { title: () => id, load, edge, tick: () => told && showFacts(), close };
 }
 
 // The charts, and the library that draws them, come when they are asked for.
