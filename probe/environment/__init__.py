@@ -92,6 +92,12 @@ class Network(Protocol):
     def socket(self, family: int) -> Socket:
         """Open a non-blocking, close-on-exec stream socket. Raises OSError (EMFILE and its kin are ours)."""
 
+    def disconnect(self, connection: Socket) -> bool:
+        """Reset its connection; say whether the socket can be bound and connected again, else it is as it was.
+
+        A source that was bound stays until the next bind.
+        """
+
     def poller(self, ready: Ready) -> Poller: ...
     async def resolve(self, name: str) -> Sequence[tuple[int, str]]:
         """Resolve to (family, numeric address) pairs, at least one. Raises ResolveError."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _socket
 import asyncio
+import ctypes
 import select
 import socket
 import time
@@ -21,6 +22,11 @@ RESOLVED_ADDRESSES_MAX = 16  # of one name; more are not asked
 SLOW_ANSWER_S = 1.0  # EAI_AGAIN after this long was a silent server, sooner a refusing one
 
 _STREAM = _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
+_UNSPECIFIED_BYTES = 16  # of struct sockaddr
+_UNSPECIFIED = ctypes.create_string_buffer(_UNSPECIFIED_BYTES)  # family 0 is AF_UNSPEC
+_UNSPECIFIED_AT = ctypes.addressof(_UNSPECIFIED)
+_connect = ctypes.CDLL(None).connect  # `socket.connect` has no way to say AF_UNSPEC
+_connect.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
 _MISSING = frozenset(
     getattr(socket, name)
     for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")
@@ -38,6 +44,11 @@ class RealNetwork:
         # The C type: its Python subclass `socket.socket` costs a third more and adds only files and context managers.
         opened: Any = _socket.socket(family, _STREAM, 0)  # its stub has two getsockopt where the Protocol has one
         return opened  # type: ignore[no-any-return] # see above
+
+    def disconnect(self, connection: Socket) -> bool:
+        """Connect to AF_UNSPEC, which is how Linux is told so; a kernel that is only like Linux may refuse."""
+        refused: int = _connect(connection.fileno(), _UNSPECIFIED_AT, _UNSPECIFIED_BYTES)
+        return not refused
 
     def poller(self, ready: Ready) -> EpollPoller:
         """Nest an epoll in the running loop. Raises RuntimeError on a loop that cannot (one without `add_reader`)."""

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 from probe.checks.conversation import Conversation
 from probe.environment import READABLE, WRITABLE, Socket
 from probe.monitor.errnos import verdict_of, verdict_of_bind, verdict_of_socket
-from probe.monitor.options import AF_UNIX, SO_ERROR, SOL_SOCKET, bind_source, is_connecting, reset_on_close, rtt_s
+from probe.monitor.options import AF_UNIX, SO_ERROR, SOL_SOCKET, is_connecting, reset_on_close, rtt_s
 from probe.monitor.recording import EXPLAINED_BYTES_MAX, Recording
+from probe.monitor.spares import BindError
 from probe.monitor.target import Result, Target
 from probe.monitor.tls import TlsSession
 from probe.monitor.wheel import NOWHERE
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 UNIX_RETRY_S = 0.05  # a unix listener whose queue is full says so at once instead of letting us wait
 
 _CONNECT = Stage.CONNECT
+_WENT_AWAY = (errno.ECONNRESET, errno.EPIPE)
 
 
 class Connection:
@@ -88,16 +90,13 @@ class Connection:
             self.conclude(target.obstacle)
             return
         try:
-            connection = self._socket = engine.network.socket(target.family)
+            self._socket = engine.spares.open(target.family, target.source)
+        except BindError as error:
+            self.conclude(verdict_of_bind(error.errno, error.filename))
         except OSError as error:
             self.conclude(verdict_of_socket(error.errno))
-            return
-        self._fd = connection.fileno()
-        if target.source is not None:
-            try:
-                bind_source(connection, target.source)
-            except OSError as error:
-                self.conclude(verdict_of_bind(error.errno, target.source[0]))
+        else:
+            self._fd = self._socket.fileno()
 
     def connect(self, now: float) -> None:
         """Connect what is open. The deadline and the stages begin here."""
@@ -256,13 +255,13 @@ class Connection:
             sent = self._socket.send(self._unsent) if self._unsent else 0
         except BlockingIOError:
             sent = 0
-        except (ConnectionResetError, BrokenPipeError) as error:
-            # What the peer said before it went away is worth more than that it went away: that is read first.
-            self._broken = error.errno or errno.EPIPE
-            sent = len(self._unsent)
         except OSError as error:
-            self.failed(error.errno or 0)
-            return
+            if error.errno not in _WENT_AWAY:
+                self.failed(error.errno or 0)
+                return
+            # What the peer said before it went away is worth more than that it went away: that is read first.
+            self._broken = error.errno
+            sent = len(self._unsent)
         self._unsent = self._unsent[sent:]
         self._arm(READABLE | WRITABLE if self._unsent else READABLE)
 

@@ -20,6 +20,7 @@ from probe.environment import Environment
 from probe.monitor.connection import Connection
 from probe.monitor.dial import Dial
 from probe.monitor.flights import Flights
+from probe.monitor.spares import Spares
 from probe.monitor.stall import Stall
 from probe.monitor.target import Result, Target
 from probe.monitor.time_waits import TimeWaits
@@ -48,8 +49,8 @@ class Engine:
     """
 
     __slots__ = ("_bugs", "_filling", "_gathered", "_waiting", "batch", "buffer", "burying", "clock", "dead", "dials",
-                 "explains", "flights", "in_flight", "looks", "max_in_flight", "network", "poller", "stall",
-                 "time_waits", "view", "wheel")  # fmt: skip
+                 "explains", "flights", "in_flight", "looks", "max_in_flight", "network", "poller", "spares",
+                 "stall", "time_waits", "view", "wheel")  # fmt: skip
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class Engine:
         self.time_waits = time_waits
         self.explains = explains
         self.max_in_flight = max_in_flight
+        self.spares = Spares(self.network, max_in_flight)
         self.in_flight = 0
         self.looks = 0  # rounds that wait for something else than a socket (`observing.py`)
         self.dials: dict[int, Connection] = {}  # by descriptor
@@ -154,6 +156,7 @@ class Engine:
         for dial in (*self._gathered, *self.dials.values()):
             dial.cancel()
         self._gathered.clear()
+        self.spares.close()
         self.wheel.close()
         self.stall.close()
         self.poller.close()

@@ -23,7 +23,7 @@ from probe.environment import READABLE
 from probe.monitor.dial import Dial
 from probe.monitor.errnos import verdict_of
 from probe.monitor.flight import NONE, Departure, Flight
-from probe.monitor.options import IPPROTO_TCP, TCP_INFO, TCP_INFO_BYTES, bind_source, reset_on_close, rtt_us
+from probe.monitor.options import IPPROTO_TCP, TCP_INFO, TCP_INFO_BYTES, reset_on_close, rtt_us
 from probe.monitor.wheel import NOWHERE
 from probe.values import Reason, Stage
 
@@ -121,17 +121,12 @@ class Flights:
     def _open(self, departure: Departure) -> None:
         engine = self._engine
         departure.lost_s = engine.stall.watch(engine.clock.now())
-        open_socket = engine.network.socket
+        open_socket = engine.spares.open
         opened = []
         for flight in departure.flights:
-            connection = None
             try:
-                connection = open_socket(flight.family)
-                if flight.source is not None:
-                    bind_source(connection, flight.source)
+                connection = open_socket(flight.family, flight.source)
             except OSError:
-                if connection is not None:
-                    connection.close()
                 self._dial_instead(flight)
             else:
                 flight.socket = connection
@@ -289,19 +284,23 @@ class Flights:
                 flight.connect_s = took_s
             if flight.fd != NONE:
                 del aloft[flight.fd]
-                flight.fd = NONE
                 flight.prompt = took_s < PROMPT_S
         self.landed(landed, now)
         if engine.time_waits is None:
-            resets = [True] * len(landed)
+            may_wait = [False] * len(landed)
         else:
-            resets = [not may for may in engine.time_waits.take_each([flight.address for flight in landed], now)]
-        for flight, reset in zip(landed, resets, strict=True):
+            may_wait = engine.time_waits.take_each([flight.address for flight in landed], now)
+        reset = engine.spares.reset
+        for flight, waits in zip(landed, may_wait, strict=True):
             connection = flight.socket
             del flight.socket
-            if reset:
-                reset_on_close(connection)
-            connection.close()
+            fd, flight.fd = flight.fd, NONE
+            if waits:
+                connection.close()
+                continue
+            if fd != NONE:
+                engine.poller.unregister(fd)  # nobody may be told of the socket's next connection
+            reset(connection, flight.family, flight.source)
         engine.release(len(landed))
 
     def _leave(self, flight: Flight) -> Departure:

@@ -22,13 +22,12 @@ TCP_NOT_YET = frozenset({2, 3})  # SYN_SENT, SYN_RECV
 rtt_us = struct.Struct("=68xI").unpack_from  # tcpi_rtt of struct tcp_info
 
 
-def bind_source(connection: Socket, source: tuple[str, int]) -> None:
-    """Bind the source address (S34). Raises OSError.
+def share_port(connection: Socket) -> None:
+    """Have the port of a bound socket chosen at connect, by the whole connection; bind would take one for itself.
 
-    The port is chosen at connect, by the whole connection: a plain bind would take one for itself.
+    Raises OSError.
     """
     connection.setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-    connection.bind(source)
 
 
 def rtt_s(connection: Socket) -> float:

@@ -3,8 +3,8 @@
 A close leaves the port in TIME_WAIT for a minute. Many of those to one destination use up the ports (with ten ports the
 eleventh probe finds none), many in all fill the kernel's table. Where connections are tracked, an entry stays for two
 minutes in a table that everybody's connections need: a full one drops packets that nobody lost. A reset leaves next to
-nothing, but costs a fifth of a whole probe. So the close is the rule while it is known to be harmless, and the reset
-beyond that.
+nothing, but looks to the peer like a client that broke down, and some servers log that. So the close is the rule while
+there are few of them, and the reset, after which the socket can be used again (`spares.py`), beyond that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from probe.environment import Address
 
 TIME_WAIT_S = 60.0
 PORT_SHARE = 8  # an eighth of the ports may wait for one destination
-TABLE_SHARE = 2  # half of the kernel's table may be ours
+TABLE_SHARE = 16  # a sixteenth of the kernel's table may be ours
 TRACKED_SHARE = 4  # a quarter of the tracked connections may be what we left behind
 DESTINATIONS = 4096  # counters; destinations that share one are counted together, so that the count errs upwards only
 

@@ -21,6 +21,10 @@ class NoNetwork(Network):
         """Refuse."""
         self._refuse()
 
+    def disconnect(self, connection: Socket) -> bool:
+        """Refuse."""
+        self._refuse()
+
     def poller(self, ready: Ready) -> Poller:
         """Refuse."""
         self._refuse()

@@ -15,7 +15,7 @@ import socket as std
 from collections import Counter
 from collections.abc import Sequence
 
-from probe.environment import Ready, ResolveError
+from probe.environment import Ready, ResolveError, Socket
 from tests.sim.loop import VirtualLoop
 from tests.sim.poller import SimPoller
 from tests.sim.sockets import SimSocket, fail
@@ -96,6 +96,12 @@ class SimNetwork:
         self.opened += 1
         self.peak = max(self.peak, len(self.sockets))
         return socket
+
+    def disconnect(self, connection: Socket) -> bool:
+        """Reset its connection, and have the socket as new but for the source that was bound."""
+        assert isinstance(connection, SimSocket)
+        connection.disconnect()
+        return True
 
     def poller(self, ready: Ready) -> SimPoller:
         """Make a poller that tells `ready`."""

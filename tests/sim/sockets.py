@@ -34,6 +34,7 @@ class SimSocket:
         self._fd = fd
         self._endpoint: Endpoint | None = None
         self._source = ""
+        self._bound = False
         self._announced = False  # connect_ex or readiness told that the connection stands
         self._linger_zero = False
         self._wrote_end = False
@@ -51,11 +52,12 @@ class SimSocket:
     def bind(self, address: Any, /) -> None:
         """Choose the source address. Raises OSError (EADDRNOTAVAIL for one that is not local, EINVAL twice)."""
         self._enter()
-        if self._source or self._endpoint is not None:
+        if self._bound or self._endpoint is not None:
             raise fail(errno.EINVAL)
         if not self._network.is_local(address[0]):
             raise fail(errno.EADDRNOTAVAIL)
         self._source = address[0]
+        self._bound = True
 
     def connect_ex(self, address: Any, /) -> int:
         """Begin to connect; return EINPROGRESS, or the errno that the kernel would give at once."""
@@ -168,6 +170,20 @@ class SimSocket:
             self._wrote_end = True
             endpoint.shut()
         self._changed()
+
+    def disconnect(self) -> None:
+        """Reset the connection as connecting to AF_UNSPEC does; only a source that was bound stays, to be replaced."""
+        self._enter()
+        assert not self.pollers, "a poller would tell of the next connection too"
+        endpoint, self._endpoint = self._endpoint, None
+        assert endpoint is not None
+        endpoint.close(True)
+        if self._flow is not None:
+            self._network.host.free_port(self._flow)
+            self._flow = None
+        if not self._bound:
+            self._source = ""
+        self._bound = self._announced = self._wrote_end = False
 
     def close(self) -> None:
         """Close; idempotent. The descriptor leaves every poller and is free again."""

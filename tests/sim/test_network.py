@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from probe.environment import ERROR, HANGUP, READABLE, WRITABLE
+from probe.monitor.options import IP_BIND_ADDRESS_NO_PORT
 from tests.sim.lab import Lab, RunLab, accepted, client, mask_of, receive, transmit
 
 BOTH = READABLE | WRITABLE
 RESET = struct.pack("ii", 1, 0)
 TCP_ESTABLISHED = 1
 TCP_SYN_SENT = 2
+TCP_CLOSE = 7
 
 
 def test_connect_succeeds(run_lab: RunLab) -> None:
@@ -215,6 +217,70 @@ def test_our_close_as_the_peer_sees_it(run_lab: RunLab, how: str) -> None:
             await lab.settle()
             assert peer.read() == (b"" if how == "clean" else errno.ECONNRESET)
             peer.close()
+
+    run_lab(body)
+
+
+@pytest.mark.parametrize("how", ["open", "unread", "ended", "reset"])
+def test_a_disconnected_socket_is_as_new(run_lab: RunLab, how: str) -> None:
+    """Disconnecting resets, and the socket carries another connection on which nothing of the first one is found."""
+
+    async def body(lab: Lab) -> None:
+        first, second = lab.listen(), lab.listen()
+        with client(lab, first.address) as socket:
+            await lab.settle()
+            peer = accepted(first)
+            peer.send(b"220 first\r\n")
+            await lab.settle()
+            assert receive(socket) == b"220 first\r\n"
+            if how == "unread":
+                peer.send(b"250 more\r\n")
+            if how in {"ended", "reset"}:
+                peer.close() if how == "ended" else peer.reset()
+            await lab.settle()
+            assert lab.network.disconnect(socket)
+            assert socket.getsockopt(std.IPPROTO_TCP, std.TCP_INFO, 104)[0] == TCP_CLOSE
+            await lab.settle()
+            if how in {"open", "unread"}:
+                assert peer.read() == errno.ECONNRESET
+                peer.close()
+            assert socket.connect_ex(second.address) == errno.EINPROGRESS
+            await lab.settle()
+            assert mask_of(lab, socket, BOTH) == WRITABLE
+            assert socket.getsockopt(std.SOL_SOCKET, std.SO_ERROR) == 0
+            info = socket.getsockopt(std.IPPROTO_TCP, std.TCP_INFO, 104)
+            assert info[0] == TCP_ESTABLISHED
+            assert struct.unpack_from("=I", info, 68)[0] > 0
+            assert receive(socket) == errno.EAGAIN
+            assert transmit(socket, b"EHLO x\r\n") == 8
+            peer = accepted(second)
+            peer.send(b"220 second\r\n")
+            await lab.settle()
+            assert (peer.read(), receive(socket)) == (b"EHLO x\r\n", b"220 second\r\n")
+            socket.close()
+            await lab.settle()
+            assert peer.read() == b""
+            peer.close()
+
+    run_lab(body)
+
+
+def test_a_disconnected_socket_is_bound_anew(run_lab: RunLab) -> None:
+    """The source that was bound gives way to the next one."""
+
+    async def body(lab: Lab) -> None:
+        post = lab.listen()
+        socket = lab.network.socket(std.AF_INET)
+        for source in ("127.0.0.2", "127.0.0.3", "127.0.0.2"):
+            socket.setsockopt(std.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+            socket.bind((source, 0))
+            assert socket.connect_ex(post.address) == errno.EINPROGRESS
+            await lab.settle()
+            peer = accepted(post)
+            assert peer.source == source
+            assert lab.network.disconnect(socket)
+            peer.close()
+        socket.close()
 
     run_lab(body)
 
