@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from probe.environment import Clock, Randomness
@@ -17,15 +18,20 @@ from probe.monitor.plan import ProbePlan
 from probe.monitor.resolve import Names, Spawn
 from probe.monitor.stall import Stall
 from probe.monitor.target import Result
-from probe.monitor.wheel import Wheel
+from probe.monitor.wheel import TICK_S, TICKS_PER_S, Wheel
 from probe.values import Stage
+
+
+TOGETHER = 100  # rounds that leave in one pass: a pass finds cold caches, and warms them for all
+TICKS_BETWEEN_MAX = 8  # from one such pass to the next
+GROUPS_PER_PERIOD_MIN = 4
 
 
 class Surroundings:
     """What all watches share."""
 
     __slots__ = ("_shapes", "_spawn", "_turns", "clock", "common", "engine", "evidence", "first_read", "health",
-                 "metrics", "names", "post", "randomness", "stall", "wheel")  # fmt: skip
+                 "metrics", "names", "post", "randomness", "stall", "watched", "wheel")  # fmt: skip
 
     def __init__(
         self,
@@ -49,6 +55,7 @@ class Surroundings:
         self.randomness = randomness
         self.metrics = metrics
         self.health = Health(engine.clock, metrics.prober_health)
+        self.watched = watched
         self.common = CommonCause(engine, watched, watches)
         self.post = post
         self.first_read = first_read
@@ -56,6 +63,19 @@ class Surroundings:
         self._turns = Turns()
         self._shapes: dict[tuple[Stage, ...], tuple[Stage, ...]] = {}
         engine.flights.landed = self.landed
+
+    def phase(self, now: float, period_s: float) -> float:
+        """Choose when the regular rounds of a watch begin, spread over the period; many watches leave in groups.
+
+        Who shares a phase keeps it, so the groups stay. Each is put in the middle of a tick, beyond any rounding.
+        """
+        phase = now + self.randomness.uniform(0.0, period_s)
+        per_tick = self.watched() / period_s * TICK_S
+        if per_tick < 1.0:
+            return phase
+        ticks = min(TOGETHER // per_tick, TICKS_BETWEEN_MAX, period_s * TICKS_PER_S // GROUPS_PER_PERIOD_MIN)
+        step_s = max(ticks, 1.0) * TICK_S
+        return math.ceil(phase / step_s) * step_s - TICK_S / 2
 
     def learn(self, flight: Flight, good: Result) -> None:
         """Note which stages a good round goes through, and where it is counted; its next ones may be light."""

@@ -133,7 +133,7 @@ class Watch(Flight):
         if self.whole is not None:
             self.whole = self.whole._replace(fresh_s=plan.fresh_s)
             if changed:
-                self.phase = now + self._around.randomness.uniform(0.0, plan.period_s)
+                self.phase = self._around.phase(now, plan.period_s)
         if asked:
             self._put(now)
         elif changed and self._calm and self.tick != NOWHERE:
@@ -191,7 +191,7 @@ class Watch(Flight):
         self.asking = None
         self.rounds += 1
         if before is None:
-            self.phase = result.ended + self._around.randomness.uniform(0.0, self.plan.period_s)
+            self.phase = self._around.phase(result.ended, self.plan.period_s)
             self._around.first_read()
         try:
             if result.verdict.reason is not _MATCHED or result.parts:
