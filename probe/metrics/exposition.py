@@ -188,7 +188,8 @@ def _each_blocks(
     begin = f"{name}{{"
     for part in _slices(len(counted)):
         found = values(counted[part])
-        yield "".join([f"{begin}{labels}}} {number(value)}\n" for labels, value in found]), part.stop - part.start
+        block = [f"{begin}{labels}}} {value if value.__class__ is int else number(value)}\n" for labels, value in found]
+        yield "".join(block), part.stop - part.start
 
 
 # The labels behind group and resource, and the value, of each series of one resource.
@@ -239,7 +240,8 @@ def _resource_blocks(
                     text = label_text(keys, values)
                     if len(texts) < _TEXTS_KEPT:
                         texts[values] = text
-                block.append(f"{begin}{one.labels},{text}}} {number(value)}\n")
+                said = value if value.__class__ is int else number(value)
+                block.append(f"{begin}{one.labels},{text}}} {said}\n")
                 if len(block) == LINES_PER_SLICE:  # some have hundreds of bindings
                     yield "".join(block), len(block)
                     block = []

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+_PLAIN = re.compile(r"[\w./:@ -]*", re.ASCII).fullmatch  # what most values are made of
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 _HELP_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n"})
 
 
 def escape(value: str) -> str:
     """Escape a label value; what cannot be written as UTF-8 (a lone surrogate) becomes a question mark."""
+    if _PLAIN(value):
+        return value
     text = value.translate(_ESCAPES)
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 

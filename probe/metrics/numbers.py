@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from probe.lifecycle.events import Trigger
 from probe.metrics import table
-from probe.metrics.labels import label_text
+from probe.metrics.labels import escape
 from probe.values import Reason, ResourceId, Stage, State
 
 CERTIFICATES_PER_RESOURCE_MAX = 256  # bindings with TLS that one resource can have facts about
@@ -81,7 +81,7 @@ class ResourceNumbers:
     )
 
     def __init__(self, id: ResourceId) -> None:
-        self.labels = label_text(("group", "resource"), (id.group, id.name))
+        self.labels = f'group="{escape(id.group)}",resource="{escape(id.name)}"'
         self.counted = True  # until it is forgotten
         self.attempts = 0
         self.restarts = 0

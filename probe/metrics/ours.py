@@ -25,12 +25,13 @@ def head(name: str, kind: str, help: str) -> tuple[str, str]:
 
 def number(value: float) -> str:
     """Write a value as the format wants it: whole numbers short, NaN and the infinities by name."""
-    if value != value:
+    if isinstance(value, int):
+        return str(int(value))  # a flag is one, too
+    if math.isfinite(value):
+        return str(int(value)) if value.is_integer() else repr(value)
+    if math.isnan(value):
         return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    whole = int(value)
-    return str(whole) if whole == value else repr(float(value))
+    return "+Inf" if value > 0 else "-Inf"
 
 
 def _stage_lines(metric: Metric, metrics: Metrics) -> Iterator[str]:

@@ -114,7 +114,8 @@ class Flight:
 
     def stale(self, now: float) -> bool:
         """Whether the last round is older than it may be (S66)."""
-        return now - self.ended > self.plan.fresh_s
+        age_s = now - self.ended
+        return age_s > self.period_s and age_s > self.plan.fresh_s  # the first says no of nearly all, and at once
 
     @property
     def under_way(self) -> bool:

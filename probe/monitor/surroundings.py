@@ -21,7 +21,6 @@ from probe.monitor.target import Result
 from probe.monitor.wheel import TICK_S, TICKS_PER_S, Wheel
 from probe.values import Stage
 
-
 TOGETHER = 100  # rounds that leave in one pass: a pass finds cold caches, and warms them for all
 TICKS_BETWEEN_MAX = 8  # from one such pass to the next
 GROUPS_PER_PERIOD_MIN = 4
