@@ -34,6 +34,15 @@ def test_a_socket_neither_blocks_nor_is_inherited() -> None:
         assert not opened.get_inheritable()
 
 
+def test_what_is_no_connection_is_not_disconnected() -> None:
+    """A descriptor that is none is refused, and nothing else happens."""
+    network = RealNetwork()
+    connection = network.socket(socket.AF_INET)
+    assert network.disconnect(connection)  # nothing is connected yet: the kernel does not mind
+    connection.close()
+    assert not network.disconnect(connection)
+
+
 def test_many_ready_sockets_cost_few_batches(run: Runner) -> None:
     """Readiness of many sockets arrives in batches through one descriptor of the loop; none is lost."""
 
