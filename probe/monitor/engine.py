@@ -20,6 +20,7 @@ from probe.environment import Environment
 from probe.monitor.connection import Connection
 from probe.monitor.dial import Dial
 from probe.monitor.flights import Flights
+from probe.monitor.sharing import Shared
 from probe.monitor.spares import Spares
 from probe.monitor.stall import Stall
 from probe.monitor.target import Result, Target
@@ -49,7 +50,7 @@ class Engine:
     """
 
     __slots__ = ("_bugs", "_filling", "_gathered", "_waiting", "batch", "buffer", "burying", "clock", "dead", "dials",
-                 "explains", "flights", "in_flight", "looks", "max_in_flight", "network", "poller", "spares",
+                 "explains", "flights", "in_flight", "looks", "max_in_flight", "network", "poller", "shared", "spares",
                  "stall", "time_waits", "view", "wheel")  # fmt: skip
 
     def __init__(
@@ -66,6 +67,7 @@ class Engine:
         self.time_waits = time_waits
         self.explains = explains
         self.max_in_flight = max_in_flight
+        self.shared = Shared()
         self.spares = Spares(self.network, max_in_flight)
         self.in_flight = 0
         self.looks = 0  # rounds that wait for something else than a socket (`observing.py`)

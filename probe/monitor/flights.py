@@ -265,8 +265,9 @@ class Flights:
         verdict = flight.aim.check.glance(data)
         if verdict is None or verdict.reason is not _MATCHED or verdict.stage is not flight.shape[-1]:
             return False
-        flight.verdict = verdict
-        flight.known = data if size <= KNOWN_BYTES_MAX else b""
+        shared = self._engine.shared
+        flight.verdict = shared.verdict(verdict)
+        flight.known = shared.answer(data) if size <= KNOWN_BYTES_MAX else b""
         return True
 
     def _land(self, landed: list[Flight]) -> None:

@@ -192,6 +192,7 @@ class Watch(Flight):
         self.rounds += 1
         if before is None:
             self.phase = self._around.phase(result.ended, self.plan.period_s)
+            result = result._replace(verdict=self._around.engine.shared.verdict(result.verdict))
             self._around.first_read()
         try:
             if result.verdict.reason is not _MATCHED or result.parts:
