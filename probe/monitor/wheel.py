@@ -24,7 +24,7 @@ from probe.environment import Clock, Timer
 
 TICKS_PER_S = 100
 TICK_S = 1 / TICKS_PER_S
-ENTRIES_PER_PASS_MAX = 64  # some 4 ms
+ENTRIES_PER_PASS_MAX = 128  # some 7 ms
 ENTRIES_PER_LOOK = 32
 NOWHERE = 0  # the tick of what is not in the wheel
 
