@@ -7,6 +7,7 @@ import struct
 
 from probe.environment import Socket
 
+AF_INET = int(socket.AF_INET)
 AF_UNIX = int(socket.AF_UNIX)
 IPPROTO_IP = int(socket.IPPROTO_IP)
 IPPROTO_TCP = int(socket.IPPROTO_TCP)

@@ -170,6 +170,62 @@ def test_a_socket_that_cannot_be_prepared_is_closed() -> None:
     fly(body)
 
 
+def test_ipv6_is_not_kept() -> None:
+    """A socket that was connected to ::ffff:127.0.0.1 reaches no real IPv6 address any more (seen on Linux 6.18)."""
+
+    async def body(sky: Sky) -> None:
+        sky.machine.serve("smtp", ("::1", 25))
+        watch = await sky.calm(sky.plan(binding="[::1]:25"))
+        for rounds in (2, 3):
+            await sky.again(watch)
+            assert (watch.rounds, sky.engine.spares.count, len(sky.network.sockets)) == (rounds, 0, 0)
+        assert watch.verdict.reason is Reason.MATCHED
+
+    fly(body)
+
+
+def test_where_descriptors_are_short_none_is_kept() -> None:
+    """Those that are of no use to a probe make room for it."""
+
+    async def body(sky: Sky) -> None:
+        sky.machine.serve("smtp", ("127.0.0.1", 25))
+        watches = [await sky.calm(sky.plan(name=f"r{number}")) for number in range(8)]
+        await sky.again(*watches)
+        assert sky.engine.spares.count == 8
+        sky.machine.host.descriptors_max = 8
+        bound = sky.watch(sky.plan(name="bound", source="127.0.0.2"))
+        await sky.later(A_PASS_S)
+        assert (bound.rounds, bound.verdict.reason) == (1, Reason.MATCHED)
+        assert sky.engine.spares.count == 0
+        sky.machine.host.descriptors_max = 0
+        none = sky.watch(sky.plan(name="none"))
+        await sky.later(A_PASS_S)
+        assert (none.rounds, none.verdict.reason) == (1, Reason.PROBER_DESCRIPTORS)
+
+    fly(body)
+
+
+def test_those_of_another_kind_give_way() -> None:
+    """What nobody needs any more does not keep out what is needed."""
+
+    async def body(sky: Sky) -> None:
+        sky.machine.serve("smtp", ("127.0.0.1", 25))
+        first = [await sky.calm(sky.plan(name=f"r{number}")) for number in range(10)]
+        await sky.again(*first)
+        assert sky.engine.spares.count == 10
+        for watch in first:
+            sky.monitors.unwatch(watch.id)
+        later = [await sky.calm(sky.plan(name=f"b{number}", source="127.0.0.2")) for number in range(5)]
+        await sky.again(*later)
+        opened = sky.network.opened
+        for _ in range(3):
+            await sky.again(*later)
+        assert sky.network.opened == opened
+        assert sky.engine.spares.count == 10
+
+    fly(body, max_in_flight=40)
+
+
 def test_the_end_closes_all() -> None:
     """Nothing of it outlives the engine."""
 
