@@ -240,8 +240,7 @@ def _resource_blocks(
                     text = label_text(keys, values)
                     if len(texts) < _TEXTS_KEPT:
                         texts[values] = text
-                said = value if value.__class__ is int else number(value)
-                block.append(f"{begin}{one.labels},{text}}} {said}\n")
+                block.append(f"{begin}{one.labels},{text}}} {number(value)}\n")
                 if len(block) == LINES_PER_SLICE:  # some have hundreds of bindings
                     yield "".join(block), len(block)
                     block = []

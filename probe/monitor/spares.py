@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from probe.environment import Network, Socket
 from probe.monitor.options import AF_INET, reset_on_close, share_port
+from probe.monitor.wheel import ENTRIES_PER_PASS_MAX
 
-SPARES_MAX = 128  # as many as leave in one pass of the wheel
+SPARES_MAX = ENTRIES_PER_PASS_MAX  # as many as leave together
 SPARES_SHARE = 4  # at most a quarter of the sockets that may be open
 
 Source = tuple[str, int] | None  # whom a socket is bound to
